@@ -1,0 +1,28 @@
+"""The one base class of the errors that a user can cause; the CLI prints these, and only these, as one line."""
+
+
+class UserError(Exception):
+    """Something a user can mend: `where` (a file, folder or option), the broken rule, the value found, the fix."""
+
+    exit_code = 1  # 1 bad data, 2 usage, 3 partly done
+
+    def __init__(self, where: object, rule: str, found: object | None = None, fix: str | None = None) -> None:
+        parts = [f"{where}: {rule}"]
+        if found is not None:
+            parts.append(f"found {found}")
+        if fix is not None:
+            parts.append(fix)
+        super().__init__("; ".join(parts))
+        self.where, self.rule, self.found, self.fix = str(where), rule, found, fix
+
+
+class UsageError(UserError):
+    """Options that contradict each other or cannot be taken."""
+
+    exit_code = 2
+
+
+class PartlyDone(UserError):
+    """Some items could not be made; the others are complete."""
+
+    exit_code = 3

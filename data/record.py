@@ -1,0 +1,56 @@
+"""What a data set is: records of image files, their groups and their labelled defects. No pixels are read here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+GOOD = "good"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class's mask of one image: pixels equal to `value` in the file `mask`, or every nonzero one where None."""
+
+    defect: str
+    mask: Path
+    value: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image: `name` is its path below the data set's root (posix, unique), `group` the physical part it shows."""
+
+    name: str
+    image: Path
+    group: str
+    labels: tuple[Label, ...] = ()
+    roi: Path | None = None  # pixels where defects may be placed; None: found automatically
+
+    @property
+    def good(self) -> bool:
+        """True where nothing is labelled."""
+        return not self.labels
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """The classes labelled in this image, in order of appearance."""
+        return tuple(dict.fromkeys(label.defect for label in self.labels))
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The records of one folder, the sorted defect classes, and whether groups were given or are one per image."""
+
+    root: Path
+    records: tuple[Record, ...]
+    classes: tuple[str, ...]
+    grouped: bool
+
+    @property
+    def good(self) -> tuple[Record, ...]:
+        """The records without a defect."""
+        return tuple(record for record in self.records if record.good)
+
+    @property
+    def defective(self) -> tuple[Record, ...]:
+        """The records with at least one labelled defect."""
+        return tuple(record for record in self.records if not record.good)

@@ -1,0 +1,1 @@
+"""Learning how a defect looks and painting it: networks, training, shapes, placement, blending, generation."""

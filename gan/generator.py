@@ -1,0 +1,75 @@
+"""The painter's network: a clean patch, a mask, a class and a latent give a residual and a soft alpha."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flawsmith.gan.blocks import ModulatedBlock, dilate, distance_channel, soften
+
+STRIDE = 8  # windows are padded to a multiple of this, px
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The generator's shape; stored in every checkpoint."""
+
+    channels: int  # of the image: 1 or 3
+    classes: int
+    latent: int = 16
+    style: int = 64
+    widths: tuple[int, ...] = (32, 64, 96)  # per level; the first works at half resolution
+    reach: int = 2  # px that paint may leave the mask by, at least 1: a soft rim, no more
+
+
+class Generator(nn.Module):
+    """A U-Net with style modulation and per-pixel noise; fully convolutional, any size that is a multiple of 8."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, inputs = config.widths, 4 * (config.channels + 3)
+        self.embed = nn.Embedding(config.classes, config.style)
+        self.style = nn.Sequential(
+            nn.Linear(config.latent + config.style, config.style), nn.LeakyReLU(0.2), nn.Linear(config.style, config.style)
+        )
+        self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in widths)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.middle = ModulatedBlock(widths[-1], config.style)
+        self.ups = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(list(pairwise(widths))))
+        self.up_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in reversed(widths[:-1]))
+        self.head = nn.Conv2d(widths[0], 4 * (config.channels + 1), 3, padding=1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What to add to clean (N, C, H, W) in [0, 1], and how strongly: compose() puts it on.
+
+        mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) standard normal. Returns residual
+        (N, C, H, W) in [-1, 1] and alpha (N, 1, H, W) in [0, 1], zero farther than `reach` px from the mask.
+        """
+        style = self.style(torch.cat([latent, self.embed(defect)], 1))
+        x = torch.cat([2 * clean - 1, 2 * mask - 1, distance_channel(mask), noise], 1)
+        x = self.stem(F.pixel_unshuffle(x, 2))
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down_blocks):
+            x = block(x, style)
+            if level < len(self.downs):
+                skips.append(x)
+                x = self.downs[level](x)
+        x = self.middle(x, style)
+        for up, block in zip(self.ups, self.up_blocks, strict=True):
+            x = F.interpolate(up(x), scale_factor=2.0, mode="nearest") + skips.pop()
+            x = block(x, style)
+        out = F.pixel_shuffle(self.head(F.leaky_relu(x, 0.2)), 2).float()
+        alpha = torch.sigmoid(out[:, -1:] + 6 * soften(mask, 1) - 2)  # opaque inside, fading at the rim, to begin with
+        alpha = alpha * soften(dilate(mask, self.config.reach - 1), 1)
+        return torch.tanh(out[:, :-1]), alpha
+
+
+def compose(clean: Tensor, residual: Tensor, alpha: Tensor) -> Tensor:
+    """clean + alpha * residual, (N, C, H, W) in [0, 1]."""
+    return (clean + alpha * residual).clamp(0, 1)

@@ -1,0 +1,78 @@
+"""The painter that was learned: windows in, painted windows out, the same bits whatever else is in the batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flawsmith.data.checkpoint import fill, load
+from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.seeds import rng
+from flawsmith.gan.generator import STRIDE, Generator, GeneratorConfig
+from flawsmith.gan.latents import Latents
+from flawsmith.gan.painter import Job, Paint
+
+
+class LearnedPainter:
+    """The averaged generator of a run with the latents of its real defects."""
+
+    name = "gan"
+
+    def __init__(self, generator: Generator, latents: Latents, device: torch.device) -> None:
+        self.generator = generator.to(device, memory_format=memory_format(device)).eval()  # type: ignore[call-overload]
+        self.latents, self.device = latents, device
+        # A batch is always this long, filled up with zeros, so that a kernel chosen by size cannot change a pixel.
+        self.micro_batch = 16 if device.type == "cuda" else 1
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
+        """From a run's generator.safetensors; raises UserError where it is missing, altered or of another shape."""
+        tensors, about = load(path, ("latents.mean", "latents.log_variance", "latents.defect"))
+        shape = about["generator"]
+        generator = Generator(GeneratorConfig(**{**shape, "widths": tuple(shape["widths"])}))
+        prefix = "generator."
+        fill(generator, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
+        parts = (tensors[f"latents.{name}"] for name in ("mean", "log_variance", "defect"))
+        return cls(generator, Latents(*parts), device)
+
+    def paint(self, jobs: Sequence[Job]) -> list[Paint]:
+        """Paint every window; jobs of one size go together."""
+        done: dict[int, Paint] = {}
+        sizes: dict[tuple[int, ...], list[int]] = {}
+        for index, job in enumerate(jobs):
+            sizes.setdefault(job.mask.shape, []).append(index)
+        for members in sizes.values():
+            for start in range(0, len(members), self.micro_batch):
+                chunk = members[start : start + self.micro_batch]
+                done |= dict(zip(chunk, self.paint_batch([jobs[index] for index in chunk]), strict=True))
+        return [done[index] for index in range(len(jobs))]
+
+    @torch.no_grad()
+    def paint_batch(self, jobs: Sequence[Job]) -> list[Paint]:
+        """Paint up to `micro_batch` windows of one size."""
+        height, width = jobs[0].mask.shape
+        clean = self.stack([torch.from_numpy(job.clean.transpose(2, 0, 1)) for job in jobs])
+        mask = self.stack([torch.from_numpy(job.mask[None].astype(np.float32)) for job in jobs])
+        defect = torch.zeros(self.micro_batch, dtype=torch.long)
+        latent = torch.zeros(self.micro_batch, self.latents.mean.shape[1])
+        noise = torch.zeros_like(mask)
+        for index, job in enumerate(jobs):
+            random = rng(*job.seed)
+            defect[index] = job.defect
+            latent[index] = torch.from_numpy(self.latents.draw(job.defect, random))
+            noise[index] = torch.from_numpy(random.standard_normal(noise.shape[1:], np.float32))
+        with autocast(self.device):
+            moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise))
+            residual, alpha = self.generator(*moved)
+        change = residual.float().cpu().numpy().transpose(0, 2, 3, 1)[:, :height, :width]
+        opacity = alpha.float().cpu().numpy()[:, 0, :height, :width]
+        return [Paint(job.clean + change[index], opacity[index]) for index, job in enumerate(jobs)]
+
+    def stack(self, images: list[Tensor]) -> Tensor:
+        """Images (C, H, W) as a full micro-batch whose sides the network can halve; continued by their border pixels."""
+        height, width = images[0].shape[-2:]
+        batch = F.pad(torch.stack(images), (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        return F.pad(batch, (0, 0) * 3 + (0, self.micro_batch - len(images)))

@@ -1,0 +1,65 @@
+import pytest
+import torch
+from flawsmith.gan.generator import Generator, GeneratorConfig, compose
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(GeneratorConfig(channels=3, classes=2, widths=(8, 12, 16))).eval()
+
+
+def inputs(height: int, width: int, count: int = 1) -> tuple[torch.Tensor, ...]:
+    random = torch.Generator().manual_seed(1)
+    mask = torch.zeros(count, 1, height, width)
+    mask[:, :, 12:20, 10:22] = 1
+    return (
+        torch.rand(count, 3, height, width, generator=random),
+        mask,
+        torch.arange(count) % 2,
+        torch.randn(count, 16, generator=random),
+        torch.randn(count, 1, height, width, generator=random),
+    )
+
+
+@torch.no_grad()
+def test_alpha_is_exactly_zero_beyond_its_reach(generator: Generator) -> None:
+    clean, mask, *rest = inputs(40, 48)
+    residual, alpha = generator(clean, mask, *rest)
+    rows, columns = torch.nonzero(alpha[0, 0], as_tuple=True)
+    assert rows.min() == 10 and rows.max() == 21 and columns.min() == 8 and columns.max() == 23
+    painted = compose(clean, residual, alpha)
+    assert torch.equal(painted[..., alpha[0, 0] == 0], clean[..., alpha[0, 0] == 0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(32, 32), (40, 96), (136, 24)])
+def test_any_size_that_is_a_multiple_of_the_stride(generator: Generator, size: tuple[int, int]) -> None:
+    residual, alpha = generator(*inputs(*size))
+    assert residual.shape == (1, 3, *size) and alpha.shape == (1, 1, *size)
+
+
+@torch.no_grad()
+def test_an_empty_mask_paints_nothing(generator: Generator) -> None:
+    clean, mask, *rest = inputs(32, 32)
+    assert not generator(clean, torch.zeros_like(mask), *rest)[1].any()
+
+
+@torch.no_grad()
+def test_a_result_does_not_depend_on_what_else_is_in_the_batch(generator: Generator) -> None:
+    generator = generator.to(memory_format=torch.channels_last)
+    together = generator(*inputs(32, 32, count=4))[0]
+    first = generator(*(value[:1] for value in inputs(32, 32, count=4)))[0]
+    assert torch.allclose(first, together[:1], atol=1e-6)
+
+
+def test_class_and_latent_and_noise_all_reach_the_paint(generator: Generator) -> None:
+    values = [value.requires_grad_() if value.is_floating_point() else value for value in inputs(32, 32)]
+    torch.nn.init.normal_(generator.head.weight, std=0.1)
+    for block in [*generator.down_blocks, *generator.up_blocks, generator.middle]:
+        torch.nn.init.normal_(block.second.weight, std=0.1)
+    residual, alpha = generator(*values)
+    (residual * alpha).square().sum().backward()
+    clean, mask, _, latent, noise = values
+    assert all(value.grad is not None and value.grad.abs().max() > 0 for value in (clean, mask, latent, noise))
+    assert generator.embed.weight.grad is not None and generator.embed.weight.grad[0].abs().max() > 0
