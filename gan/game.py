@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from flawsmith.gan.appearance import appearance_size, measure_appearance
 from flawsmith.gan.diffaug import apply_jitter, sample_jitter
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig
 from flawsmith.gan.encoder import Encoder, EncoderConfig
@@ -15,7 +16,6 @@ from flawsmith.gan.losses import (
     masked_l1,
     relativistic,
     smoothness,
-    visibility,
 )
 
 
@@ -23,10 +23,11 @@ from flawsmith.gan.losses import (
 class GameConfig:
     """The weights of the terms; every one was kept because leaving it out was worse (docs/decisions.md)."""
 
+    encoded: int = 8  # length of the learned part of the latent
     reconstruct: float = 8.0  # paired branch: L1 in the mask, of values and of gradients
-    kl: float = 0.02  # keeps latents of few defects near each other, so that mixtures of them are defects too
-    latent: float = 0.5  # the encoder must find the latent again in what was painted: else the latent is ignored
-    unseen: float = 2.0  # a mask without a visible change
+    kl: float = 0.005  # keeps latents of few defects near each other, so that mixtures of them are defects too
+    appearance: float = 1.0  # what was asked for must be measured in what was painted: else the latent is ignored
+    latent: float = 0.3  # the same for the part of the latent that the encoder reads
     smooth: float = 0.1  # slope penalty on real and painted patches (R1 + R2)
     sigma: float = 0.03  # step of that penalty, in image units: about the noise of a camera
 
@@ -64,15 +65,18 @@ class Game(nn.Module):
     def __init__(self, channels: int, classes: int, config: GameConfig) -> None:
         super().__init__()
         self.config = config
-        self.generator = Generator(GeneratorConfig(channels, classes))
+        measured = appearance_size(channels)
+        self.generator = Generator(GeneratorConfig(channels, classes, latent=measured + config.encoded))
         self.discriminator = Discriminator(DiscriminatorConfig(channels, classes))
-        self.encoder = Encoder(EncoderConfig(channels, self.generator.config.latent))
+        self.encoder = Encoder(EncoderConfig(channels, config.encoded))
 
     def paint(self, real: Real, blank: Blank, rng: torch.Generator) -> "Painted":
-        """Both branches in one pass: real defects repainted from their own latent, clean patches from a drawn one."""
+        """Both branches in one pass: real defects repainted from their own latent, clean patches from mixtures."""
         mean, log_variance = self.encoder(real.image, real.healed, real.mask)
-        own = mean + (0.5 * log_variance).exp() * normal(mean.shape, rng, mean.device)
-        drawn = self.draw_latents(own.detach(), real.defect, blank.defect, rng)
+        measured = measure_appearance(real.image, real.healed, real.mask)
+        read = mean + (0.5 * log_variance).exp() * normal(mean.shape, rng, mean.device)
+        own = torch.cat([measured, read], 1)
+        drawn = self.mix(own.detach(), real.defect, rng)
         clean = torch.cat([real.healed, blank.clean])
         mask = torch.cat([real.mask, blank.mask])
         defect = torch.cat([real.defect, blank.defect])
@@ -80,13 +84,12 @@ class Game(nn.Module):
         residual, alpha = self.generator(clean, mask, defect, latent, normal(mask.shape, rng, mask.device))
         return Painted(compose(clean, residual, alpha), clean, mask, defect, latent, mean, log_variance)
 
-    def draw_latents(self, own: Tensor, classes: Tensor, wanted: Tensor, rng: torch.Generator) -> Tensor:
-        """For each wanted class the latent of a real defect of that class in the batch, half of the time; else N(0, 1)."""
-        fresh = normal((len(wanted), own.shape[1]), rng, own.device)
-        same = (classes[None] == wanted[:, None]).float() + 1e-6
-        pick = torch.multinomial(same.cpu(), 1, generator=rng)[:, 0].to(own.device)
-        borrow = (torch.rand(len(wanted), generator=rng) < 0.5).to(own.device) & (classes[pick] == wanted)
-        return torch.where(borrow[:, None], own[pick], fresh)
+    def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator) -> Tensor:
+        """For each defect of the batch a latent between two of its class, as new defects will have: (N, Z) -> (N, Z)."""
+        same = (classes[None] == classes[:, None]).float().cpu()
+        first, second = torch.multinomial(same, 2, replacement=True, generator=rng).to(own.device).unbind(1)
+        weight = torch.rand(len(own), 1, generator=rng).to(own.device)
+        return own[first].lerp(own[second], weight)
 
     def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator) -> Tensor:
         """The discriminator's logits (N, 2) behind augmentation, for real and painted alike."""
@@ -135,13 +138,14 @@ class Game(nn.Module):
         copy, original = painted.image[:count], real.image
         rebuilt = masked_l1(copy, original, real.mask) + masked_l1(gradients(copy), gradients(original), real.mask)
         kl = gaussian_kl(painted.mean, painted.log_variance)
-        again, _ = self.encoder(painted.image[count:], painted.clean[count:], painted.mask[count:])
-        read_back = (again - painted.latent[count:].detach()).abs().mean()
-        change = ((real.image - real.healed).abs().mean(1, keepdim=True) * real.mask).sum((1, 2, 3))
-        least = 0.5 * change / real.mask.sum((1, 2, 3)).clamp_min(1)
-        unseen = visibility(painted.image[count:], painted.clean[count:], painted.mask[count:], least)
-        loss = game + weights.reconstruct * rebuilt + weights.kl * kl + weights.latent * read_back + weights.unseen * unseen
-        parts = {"g_game": game, "rebuilt": rebuilt, "kl": kl, "read_back": read_back, "unseen": unseen}
+        fresh, clean, mask = painted.image[count:], painted.clean[count:], painted.mask[count:]
+        wanted = painted.latent[count:]
+        size = wanted.shape[1] - weights.encoded
+        shown = (measure_appearance(fresh, clean, mask) - wanted[:, :size]).abs().mean()
+        read_back = (self.encoder(fresh, clean, mask)[0] - wanted[:, size:]).abs().mean()
+        loss = game + weights.reconstruct * rebuilt + weights.kl * kl
+        loss = loss + weights.appearance * shown + weights.latent * read_back
+        parts = {"g_game": game, "rebuilt": rebuilt, "kl": kl, "read_back": read_back, "shown": shown}
         return loss, {name: value.item() for name, value in parts.items()}
 
 

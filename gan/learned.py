@@ -30,12 +30,12 @@ class LearnedPainter:
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
         """From a run's generator.safetensors; raises UserError where it is missing, altered or of another shape."""
-        tensors, about = load(path, ("latents.mean", "latents.log_variance", "latents.defect"))
+        tensors, about = load(path, ("latents.mean", "latents.deviation", "latents.defect"))
         shape = about["generator"]
         generator = Generator(GeneratorConfig(**{**shape, "widths": tuple(shape["widths"])}))
         prefix = "generator."
         fill(generator, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
-        parts = (tensors[f"latents.{name}"] for name in ("mean", "log_variance", "defect"))
+        parts = (tensors[f"latents.{name}"] for name in ("mean", "deviation", "defect"))
         return cls(generator, Latents(*parts), device)
 
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:
@@ -60,7 +60,7 @@ class LearnedPainter:
         latent = torch.zeros(self.micro_batch, self.latents.mean.shape[1])
         noise = torch.zeros_like(mask)
         for index, job in enumerate(jobs):
-            random = rng(*job.seed)
+            random = rng(job.seed[0], "look", *job.seed[1:])
             defect[index] = job.defect
             latent[index] = torch.from_numpy(self.latents.draw(job.defect, random))
             noise[index] = torch.from_numpy(random.standard_normal(noise.shape[1:], np.float32))

@@ -38,10 +38,3 @@ def gradients(image: Tensor) -> Tensor:
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, 1)) per latent dimension, averaged: (N, Z), (N, Z) -> scalar."""
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()
-
-
-def visibility(painted: Tensor, clean: Tensor, mask: Tensor, least: Tensor) -> Tensor:
-    """How far the mean change in the mask falls short of `least` (N,), in units of it: nothing painted costs 1."""
-    change = (painted - clean).abs().mean(1, keepdim=True)
-    mean = (change * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp_min(1)
-    return F.relu(1 - mean / least.clamp_min(1e-4)).mean()

@@ -1,17 +1,17 @@
 """A run folder: what `fit` left there and what painting takes from it."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.checkpoint import identity
+from flawsmith.data.errors import UserError
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.painter import Painter
-from flawsmith.gan.paste import PastePainter
-from flawsmith.gan.poisson import PoissonPainter
-from flawsmith.gan.procedural import ProceduralPainter
+from flawsmith.gan.paste import Paste
+from flawsmith.gan.poisson import Poisson
+from flawsmith.gan.procedural import Procedural
 
 PAINTERS = ("gan", "paste", "poisson", "procedural")
 
@@ -42,15 +42,9 @@ class Run:
                     "finish flawsmith fit, or choose --painter paste, poisson or procedural",
                 )  # fmt: skip
             return LearnedPainter.load(weights, device)
-        makers = {"paste": PastePainter, "poisson": PoissonPainter, "procedural": ProceduralPainter}
-        if name not in makers:
-            raise UsageError("--painter", f"a painter is one of {', '.join(PAINTERS)}", name)
-        return makers[name](self.bank)
+        return {"paste": Paste, "poisson": Poisson, "procedural": Procedural}[name](self.bank)
 
     def fingerprint(self, painter: str) -> str:
-        """SHA-256 of the files that the painter is made of."""
+        """What the painter is made of: the checksums of its files."""
         names = ["bank.safetensors", *(["generator.safetensors"] if painter == "gan" else [])]
-        digest = hashlib.sha256()
-        for name in names:
-            digest.update((self.folder / name).read_bytes())
-        return digest.hexdigest()
+        return " ".join(identity(self.folder / name) for name in names)

@@ -72,11 +72,16 @@ def begin(bank: Bank, clean: tuple[Record, ...], classes: tuple[int, ...], seed:
     turn, place = divmod(index, len(clean))
     record = clean[int(rng(seed, "clean", turn).permutation(len(clean))[place])]
     defect = classes[index % len(classes)]
-    wanted = bank.sample_count(defect, rng(seed, "count", index))
+    wanted = int(rng(seed, "count", index).choice(counts(bank, defect)))
     pixels = read_image(record.image)
     roi = None if record.roi is None else read_mask(record.roi) > 0
     part = survey(to_float(pixels, bank.channels).transpose(1, 2, 0), roi)
     return Scene(index, record, defect, wanted, pixels, part)
+
+
+def counts(bank: Bank, defect: int) -> list[int]:
+    """How many defects of the class each real image with any has."""
+    return list(Counter(bank.instances[member].source for member in bank.members[defect]).values())
 
 
 def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposal | None:
@@ -102,7 +107,7 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
         place.shape.params,
         place.top - top,
         place.left - left,
-        (seed, "look", *key),
+        (seed, *key),
     )
     about = {"shape": asdict(place.shape.params), "top": place.top, "left": place.left, "try": scene.attempt}
     return Proposal(top, left, job, about)

@@ -13,7 +13,7 @@ from flawsmith.data.coco import encode
 from flawsmith.data.errors import UsageError
 from flawsmith.data.image import suffix_for, write_image, write_mask
 from flawsmith.data.record import Record
-from flawsmith.gan.run import Run
+from flawsmith.gan.run import PAINTERS, Run
 from flawsmith.gan.scene import Scene, SceneConfig, accept, begin, propose
 
 CHUNK = 16  # images that are painted together
@@ -31,6 +31,8 @@ class GenerateConfig:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise UsageError("-n", "at least one image", self.count)
+        if self.painter not in PAINTERS:
+            raise UsageError("--painter", f"a painter is one of {', '.join(PAINTERS)}", self.painter)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+# Two commands set up a fresh machine that has python3 >= 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := data gan segment
+DATA ?=
+
+.PHONY: demo test lint types pytest bench results pictures cli-docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed  ## the whole main job on computer-made demo parts, ends with the scores and a report
+	$(BIN)/flawsmith demo -o runs/demo
+
+test: lint types pytest  ## what CI runs
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy does not follow setuptools' import hook, so it gets a folder of symlinks in which the package has its real name.
+types: $(VENV)/.installed-dev
+	rm -rf build/types && mkdir -p build/types/flawsmith
+	for room in $(ROOMS) cli.py; do ln -s ../../../$$room build/types/flawsmith/$$room; done
+	$(BIN)/mypy -p flawsmith
+
+# Two processes of one thread each: two OpenMP threads collapse when another process takes one of two cores.
+pytest: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.installed  ## speed and memory against their goals: make bench [DATA="folder --classes a,b"]
+	$(BIN)/python docs/bench.py $(DATA)
+
+results: $(VENV)/.installed  ## the figures of docs/results.md, on real parts
+	$(BIN)/python docs/results.py $(DATA)
+
+pictures: demo  ## the pictures of README.md and docs/
+	$(BIN)/python docs/pictures.py runs/demo
+
+cli-docs: $(VENV)/.installed  ## docs/cli.md from --help
+	$(BIN)/python docs/make_cli.py
+
+# A stale build/lib would be copied into the wheel, hence the rm. The stamp comes last: an interrupted install starts anew.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "flawsmith needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	rm -rf build/lib
+	$(BIN)/python -m pip install --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:  ## everything that a command can make again, the environment included; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(ROOMS) docs tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,443 @@
+"""The command line: read options, one library call, print. Libraries are imported inside: --help is instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from flawsmith.data.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from flawsmith.data.record import Record
+
+INTERRUPTED = "interrupted: the same command continues where this one stopped"
+
+
+class App(click.Group):
+    """The group: what a user can mend becomes one line, Ctrl-C a hint; any other exception is a bug, and is shown."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the work, which is that of this file."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; exit codes 0 done, 1 bad data, 2 usage, 3 partly done, 130 interrupted."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            fail(ctx, f"Error: {error}", error.exit_code)
+        except BrokenPipeError:
+            raise  # click ends quietly when a reader such as head has left
+        except OSError as error:
+            fail(ctx, f"Error: {error.filename or 'the system'}: {error.strerror or error}", 1)
+        except KeyboardInterrupt:
+            fail(ctx, INTERRUPTED, 130)
+
+
+def fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
+    """Ends the command with one line on stderr, whatever characters a file's name has."""
+    click.echo(message.replace("\n", "\\n"), err=True)
+    ctx.exit(exit_code)
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="flawsmith")
+def main() -> None:
+    """Learn how a defect looks, paint it onto good parts with exact masks, and measure whether it helped.
+
+    Every command continues an interrupted run when it is given again. Exit codes: 0 done, 1 bad data, 2 usage,
+    3 partly done, 130 interrupted.
+    """
+
+
+def to_device(ctx: click.Context, param: click.Parameter, value: str) -> torch.device:
+    """The torch device of an option; torch is imported only when a command really runs."""
+    from flawsmith.data.device import pick_device
+
+    return pick_device(value)
+
+
+def to_names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """The class names of "a,b"."""
+    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def stack(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, in the order in which --help shows them."""
+    return lambda command: reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def example(line: str) -> str:
+    """A command's epilog: one real line, which click must not wrap."""
+    return f"\b\nExample:\n  {line}"
+
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+folder = click.argument("folder", type=FOLDER)
+run_folder = click.argument("run", type=FOLDER)
+model_folder = click.argument("model", type=FOLDER)
+output = click.option("-o", "--output", type=FOLDER, required=True, help="Folder to write; a new one, or one to go on.")
+seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything random.")
+device = click.option("--device", callback=to_device, default="auto", show_default=True, help="auto, cpu, cuda:N.")
+dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a line of JSON instead of text.")
+split_file = click.option("--split", type=FILE, help="Split file: learn from its pool, score its test part.")
+class_names = click.option("--classes", metavar="A,B", callback=to_names, help="Only these.", show_default="all")
+real = click.option("--real", type=click.IntRange(min=1), help="Real defect images of each class.", show_default="all")
+steps = click.option("--steps", type=click.IntRange(min=0), help="Training steps.", show_default="see --dry-run")
+workers = click.option(
+    "--workers", type=click.IntRange(min=1), default=cores, help="Processes.", show_default="one a core"
+)
+count = click.option("-n", "--count", type=click.IntRange(min=1), required=True, help="Images to paint.")
+painter = click.option(
+    "--painter",
+    type=click.Choice(["gan", "paste", "poisson", "procedural"]),
+    default="gan",
+    show_default=True,
+    help="Who paints: the GAN, or one of the baselines with the same shapes and places.",
+)
+common = stack(seed, device, dry_run, as_json)
+learning = stack(folder, split_file, real, class_names)
+painting = stack(count, painter, workers)
+
+
+def show(facts: Mapping[str, Any], as_json: bool) -> None:
+    """Prints facts as one line of JSON, or as one line each."""
+    if as_json:
+        click.echo(json.dumps(facts, default=str))
+        return
+    for name, value in facts.items():
+        text = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, Mapping) else value
+        click.echo(f"{name:<12} {text}")
+
+
+def follow(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Runs progress to its end and returns the last item: a bar a task on a terminal, a line each tenth in a log."""
+    from tqdm import tqdm
+
+    bar: tqdm[Any] | None = None
+    last: Mapping[str, Any] = {}
+    shown: tuple[str, int] | None = None
+    try:
+        for last in events:
+            task, loss = last.get("task", ""), f"loss {last['loss']:.3f}" if "loss" in last else ""
+            done, total = last.get("step", last.get("done", 0)), last.get("steps", last.get("count", 1))
+            before, shown = shown, (task, done * 10 // max(total, 1))
+            if not sys.stderr.isatty():
+                if shown != before:
+                    click.echo(" ".join(f"{task} {done}/{total} {loss}".split()), err=True)
+                continue
+            if bar is None or before is None or before[0] != task:
+                bar = tqdm(total=total, initial=done, desc=task or None, dynamic_ncols=True)
+            bar.set_postfix_str(loss, refresh=False)
+            bar.update(done - bar.n)
+    finally:
+        if bar is not None:
+            bar.close()
+    return last
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given; the others keep their configuration's default."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def by_class(records: Sequence[Record]) -> dict[str, int]:
+    """How many images show each class, and how many are good."""
+    return dict(sorted(Counter(name for record in records for name in record.defects or ("good",)).items()))
+
+
+@main.command(epilog=example("flawsmith demo -o runs/demo"))
+@click.option("-o", "--output", type=FOLDER, default="runs/demo", show_default=True, help="Folder to write.")
+@common
+def demo(output: Path, seed: int, device: torch.device, dry_run: bool, as_json: bool) -> None:
+    """Run the whole main job on computer-made demo parts.
+
+    Ends with a table of scores and the path of a report. An interrupted demo goes on where it stopped.
+    """
+    from flawsmith.segment import demo as job
+    from flawsmith.segment.report import as_text, tables
+
+    config = job.DemoConfig()
+    if dry_run:
+        show({"output": output, "device": device, "seed": seed, "config": asdict(config)}, as_json)
+        return
+    results = follow(job.run(output, config, seed, device))["results"]
+    click.echo(json.dumps(results) if as_json else "\n\n".join(map(as_text, tables(results))))
+    click.echo(f"\n{job.NOTE}\nreport: {output / 'report.html'}", err=as_json)
+
+
+@main.command(epilog=example("flawsmith check parts/ -o sheet.png"))
+@folder
+@click.option("-o", "--output", type=FILE, help="Contact sheet.", show_default="runs/check-FOLDER.png")
+@as_json
+def check(folder: Path, output: Path | None, as_json: bool) -> None:
+    """List every problem of a data set, its counts and sizes.
+
+    Also writes a contact sheet. Exit code 1 if any problem is an error.
+    """
+    from flawsmith.data.check import check as check_folder
+    from flawsmith.data.image import write_image
+    from flawsmith.data.sheet import contact_sheet
+
+    report = check_folder(folder)
+    sheet = (output or Path("runs") / f"check-{folder.resolve().name}.png") if report.dataset.records else None
+    if sheet is not None:
+        write_image(sheet, contact_sheet(report.dataset))
+    click.echo(json.dumps({**report.json(), "sheet": sheet}, default=str) if as_json else report.text(sheet))
+    click.get_current_context().exit(1 if report.errors else 0)
+
+
+@main.command(epilog=example("flawsmith split parts/ -o split.json --test 0.5"))
+@folder
+@click.option("-o", "--output", type=FILE, required=True, help="Split file to write.")
+@click.option("--test", default=0.5, show_default=True, help="Share of each class that is held out, in whole groups.")
+@seed
+@dry_run
+@as_json
+def split(folder: Path, output: Path, test: float, seed: int, dry_run: bool, as_json: bool) -> None:
+    """Divide a data set into a pool and a test part.
+
+    Whole groups (parts) go to one side. Every command that learns refuses images of the test part.
+    """
+    from flawsmith.data.read import read
+    from flawsmith.data.split import Split, make_split
+
+    dataset = read(folder)
+    made = make_split(dataset, test, seed)
+    if output.exists() and Split.load(output) != made:
+        raise UsageError(output, "a split is never overwritten", "another split", "choose another --output")
+    if not dry_run:
+        made.save(output)
+    pool, held_out = by_class(made.pool(dataset)), by_class(made.test(dataset))
+    show({"pool": pool, "test": held_out, "note": made.note, "output": output}, as_json)
+
+
+@main.command(epilog=example("flawsmith fit parts/ -o runs/parts --split split.json --real 10"))
+@learning
+@output
+@steps
+@common
+def fit(
+    folder: Path,
+    split: Path | None,
+    real: int | None,
+    classes: tuple[str, ...] | None,
+    output: Path,
+    steps: int | None,
+    seed: int,
+    device: torch.device,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Learn how the defects look: fit the GAN."""
+    from flawsmith.data.select import select
+    from flawsmith.gan.fit import fit as fit_gan
+    from flawsmith.gan.trainer import FitConfig
+
+    config, selection = FitConfig(**given(steps=steps)), select(folder, split, real, classes, seed)
+    facts = {"learns from": by_class(selection.defects + selection.good), "output": output, "device": device}
+    if dry_run:
+        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+        return
+    follow(fit_gan(selection, config, output, seed, device))
+    show(facts, as_json)
+
+
+@main.command(epilog=example("flawsmith preview runs/parts -o sheet.png"))
+@run_folder
+@click.option("-o", "--output", type=FILE, required=True, help="Picture to write.")
+@click.option("--clean", type=FOLDER, help="Paint on these good parts.", show_default="where the real defects were")
+@split_file
+@common
+def preview(
+    run: Path,
+    output: Path,
+    clean: Path | None,
+    split: Path | None,
+    seed: int,
+    device: torch.device,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Paint a sheet of defects of each class to look at."""
+    from flawsmith.data.clean import good_parts
+    from flawsmith.gan.preview import preview as paint_sheet
+
+    parts = good_parts(clean, split) if clean else None
+    if not dry_run:
+        paint_sheet(run, parts, output, seed, device)
+    where = "the places of the real defects" if parts is None else f"{len(parts)} good parts"
+    show({"painted on": where, "output": output, "device": device, "seed": seed}, as_json)
+
+
+@main.command(epilog=example("flawsmith generate runs/parts --clean parts/ --split split.json -n 1000 -o painted/"))
+@run_folder
+@click.option("--clean", type=FOLDER, required=True, help="Data set whose good parts are painted on.")
+@split_file
+@class_names
+@output
+@painting
+@common
+def generate(
+    run: Path,
+    clean: Path,
+    split: Path | None,
+    classes: tuple[str, ...] | None,
+    output: Path,
+    count: int,
+    painter: str,
+    workers: int,
+    seed: int,
+    device: torch.device,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Paint a labelled data set onto good parts.
+
+    Writes images, masks, a manifest, COCO annotations and the provenance of every image. Exit code 3 if some
+    images had to be given up.
+    """
+    from flawsmith.data.clean import good_parts
+    from flawsmith.gan.generate import generate as paint
+    from flawsmith.gan.worker import GenerateConfig
+
+    parts, config = good_parts(clean, split), GenerateConfig(**given(count=count, painter=painter, classes=classes))
+    facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": device}
+    if dry_run:
+        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+        return
+    follow(paint(run, parts, config, output, seed, device, workers))
+    show(facts, as_json)
+
+
+@main.command(epilog=example("flawsmith augment parts/ --split split.json --real 10 -n 1000 -o painted/"))
+@learning
+@output
+@click.option("--run", type=FOLDER, help="Folder of the fit.", show_default="OUTPUT-run")
+@steps
+@painting
+@common
+@click.pass_context
+def augment(
+    ctx: click.Context,
+    /,
+    folder: Path,
+    output: Path,
+    run: Path | None,
+    real: int | None,
+    steps: int | None,
+    count: int,
+    painter: str,
+    workers: int,
+    **shared: Any,
+) -> None:
+    """Fit and generate in one, on the data set's own good parts."""
+    run = run or output.with_name(f"{output.name}-run")
+    learned = steps if painter == "gan" else 0  # the other painters need no training
+    ctx.invoke(fit, folder=folder, output=run, real=real, steps=learned, **shared)
+    ctx.invoke(generate, run=run, clean=folder, output=output, count=count, painter=painter, workers=workers, **shared)
+
+
+@main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
+@learning
+@click.option("--synthetic", type=FOLDER, help="Data set that generate wrote, learned from beside the real one.")
+@output
+@steps
+@common
+def train(
+    folder: Path,
+    split: Path | None,
+    real: int | None,
+    classes: tuple[str, ...] | None,
+    synthetic: Path | None,
+    output: Path,
+    steps: int | None,
+    seed: int,
+    device: torch.device,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train the segmenter on real and, if given, painted defects."""
+    from flawsmith.data.painted import painted_records
+    from flawsmith.data.select import select
+    from flawsmith.segment.train import TrainConfig
+    from flawsmith.segment.train import train as train_model
+
+    config, selection = TrainConfig(**given(steps=steps)), select(folder, split, real, classes, seed)
+    painted = painted_records(synthetic, selection.classes, split) if synthetic else ()
+    sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
+    facts = {**sources, "output": output, "device": device}
+    if dry_run:
+        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+        return
+    follow(train_model(selection, painted, config, output, seed, device))
+    show(facts, as_json)
+
+
+@main.command(epilog=example("flawsmith evaluate model/ parts/ --split split.json -o eval/"))
+@model_folder
+@folder
+@split_file
+@output
+@device
+@dry_run
+@as_json
+def evaluate(
+    model: Path, folder: Path, split: Path | None, output: Path, device: torch.device, dry_run: bool, as_json: bool
+) -> None:
+    """Score a segmenter on real parts.
+
+    Writes metrics.json, a table of the images, and overlays of the best, the median and the worst.
+    """
+    from flawsmith.data.select import test_records
+    from flawsmith.segment.evaluate import evaluate as score
+    from flawsmith.segment.report import as_text, score_table
+    from flawsmith.segment.segmenter import Segmenter
+
+    segmenter = Segmenter.load(model, device)
+    records = test_records(folder, split, segmenter.classes)
+    if dry_run:
+        show({"scores": by_class(records), "output": output, "device": device}, as_json)
+        return
+    metrics = follow(score(segmenter, records, output))["metrics"]
+    rows = {"all defects": metrics["overall"], **metrics["per_class"]}
+    click.echo(json.dumps(metrics) if as_json else as_text(score_table(f"{len(records)} images", rows)))
+
+
+@main.command(epilog=example("flawsmith predict model/ new_parts/ -o predictions/"))
+@model_folder
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@output
+@device
+@dry_run
+@as_json
+def predict(
+    model: Path, paths: tuple[Path, ...], output: Path, device: torch.device, dry_run: bool, as_json: bool
+) -> None:
+    """Write probability maps, masks and a table for new images."""
+    from flawsmith.segment.predict import image_files, predict_folder
+    from flawsmith.segment.segmenter import Segmenter
+
+    segmenter, images = Segmenter.load(model, device), image_files(paths)
+    facts = {"images": len(images), "classes": ", ".join(segmenter.classes), "output": output, "device": device}
+    if not dry_run:
+        follow(predict_folder(segmenter, images, output))
+    show(facts, as_json)

@@ -1,0 +1,73 @@
+"""The picture at the top of README.md, from the folder that `make demo` leaves: real | clean | painted | mask."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flawsmith.data.image import read_image, to_float, write_image
+from flawsmith.data.read import read
+from flawsmith.data.record import Record
+from flawsmith.data.sample import load
+
+OVERVIEW = Path(__file__).parent / "pictures" / "overview.png"
+SIDE, GAP, ZOOM = 112, 6, 2  # px of a panel, px between panels, how many screen pixels a pixel gets
+Panel = NDArray[np.uint8]
+
+
+def middle(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """The middle (y, x) of the largest piece of a mask (H, W)."""
+    labels, _ = ndimage.label(mask, np.ones((3, 3)))
+    rows, columns = ndimage.find_objects(labels)[int(np.argmax(np.bincount(labels.ravel())[1:]))]
+    return (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+
+
+def panel(image: NDArray[Any], centre: tuple[int, int]) -> Panel:
+    """The SIDE px about a centre of (H, W, C), magnified without smoothing: (SIDE · ZOOM, SIDE · ZOOM, 3) uint8."""
+    rgb = np.rint(to_float(image, 3).transpose(1, 2, 0) * 255).astype(np.uint8)
+    top, left = (min(max(at - SIDE // 2, 0), length - SIDE) for at, length in zip(centre, rgb.shape[:2], strict=True))
+    return rgb[top : top + SIDE, left : left + SIDE].repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
+
+
+def largest(entries: list[dict[str, Any]], defect: str) -> dict[str, Any]:
+    """Of one class, the painted image with the largest painted area: what it shows can be seen in a small picture."""
+    return max(
+        (one for one in entries if one["class"] == defect), key=lambda one: sum(d["area"] for d in one["defects"])
+    )
+
+
+def row(defect: str, parts: dict[str, Record], painted: dict[str, Record], entry: dict[str, Any]) -> Panel:
+    """Real | clean | painted | mask of one class."""
+    real = max(
+        (one for one in parts.values() if defect in one.defects), key=lambda one: load(one, [defect]).masks.sum()
+    )
+    labelled, made = load(real, [defect]), load(painted[entry["image"]], [defect])
+    centre, mask = middle(made.masks[0]), made.masks[0]
+    panels = [
+        panel(labelled.image, middle(labelled.masks[0])),
+        panel(read_image(parts[entry["clean"]].image), centre),
+        panel(made.image, centre),
+        panel(mask[..., None].astype(np.uint8) * 255, centre),
+    ]
+    gap = np.full((SIDE * ZOOM, GAP, 3), 255, np.uint8)
+    return np.concatenate([piece for one in panels for piece in (one, gap)][:-1], axis=1)
+
+
+def main(demo: Path) -> None:
+    """Writes docs/pictures/overview.png."""
+    parts, painted = read(demo / "parts"), read(demo / "trial" / "synthetic" / "gan")
+    lines = (demo / "trial" / "synthetic" / "gan" / "provenance.jsonl").read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    real, made = ({one.name: one for one in dataset.records} for dataset in (parts, painted))
+    rows = [row(defect, real, made, largest(entries, defect)) for defect in painted.classes]
+    gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
+    write_image(OVERVIEW, np.concatenate([piece for one in rows for piece in (one, gap)][:-1]))
+    print(OVERVIEW)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo"))

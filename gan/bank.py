@@ -1,0 +1,150 @@
+"""The bank: every real defect that may be learned from, in one self-contained file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from flawsmith.data import checkpoint
+from flawsmith.data.errors import UserError
+from flawsmith.data.image import read_image
+from flawsmith.data.record import Record
+from flawsmith.data.sample import load
+from flawsmith.data.seeds import rng
+from flawsmith.gan.donors import Donors, as_pixels
+from flawsmith.gan.heal import heal
+from flawsmith.gan.instance import Healed, Instance
+from flawsmith.gan.label import margin_of
+
+if TYPE_CHECKING:
+    from flawsmith.data.select import Selection
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Real defects of `classes`; pixels have `channels` values that are multiples of 1/`depth` (255 or 65535)."""
+
+    instances: tuple[Instance, ...]
+    classes: tuple[str, ...]
+    channels: int
+    depth: int
+    margin: float  # px by which annotators drew around what visibly changed
+
+    @cached_property
+    def members(self) -> tuple[tuple[int, ...], ...]:
+        """The indices of the instances of each class."""
+        numbers = range(len(self.classes))
+        return tuple(tuple(i for i, one in enumerate(self.instances) if one.defect == n) for n in numbers)
+
+    @cached_property
+    def aligned(self) -> tuple[tuple[bool, bool], ...]:
+        """For each class, whether it looks wrong upside down, and left to right: it leans one way or has a heavy side.
+
+        A lean counts where its mean over the class's larger half is over two standard errors from zero.
+        """
+        return tuple(self._aligned([self.instances[i] for i in members]) for members in self.members)
+
+    @staticmethod
+    def _aligned(members: Sequence[Instance]) -> tuple[bool, bool]:
+        middle = np.median([one.area for one in members] or [0])
+        found = np.array([one.lean for one in members if one.area >= middle])
+        if len(found) < 3:
+            return False, False
+        error = found.std(0, ddof=1) / len(found) ** 0.5
+        leaning, rows, columns = (np.abs(found.mean(0)) > np.maximum(2 * error, 0.1)).tolist()
+        return leaning or rows, leaning or columns
+
+    def sample_count(self, defect: int, rng: np.random.Generator) -> int:
+        """How many defects of a class an image has: as many as one of the real images, drawn evenly."""
+        counts = sorted(Counter(self.instances[i].source for i in self.members[defect]).items())
+        return counts[int(rng.integers(len(counts)))][1]
+
+    def save(self, path: Path) -> None:
+        """Writes the bank as safetensors; no source image is needed to load it."""
+        tensors: dict[str, torch.Tensor] = {}
+        rows: list[dict[str, Any]] = []
+        kind = torch.uint8 if self.depth == 255 else torch.int32
+        for i, one in enumerate(self.instances):
+            for name, pixels in (("image", one.image), ("healed", one.healed)):
+                tensors[f"{i}.{name}"] = torch.from_numpy(np.rint(pixels * np.float64(self.depth))).to(kind)
+            tensors[f"{i}.mask"] = torch.from_numpy(one.mask.astype(np.uint8))
+            rows.append({name: getattr(one, name) for name in _FIELDS})
+        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth, "margin": self.margin}
+        checkpoint.save(path, tensors, {**config, "instances": rows})
+
+    @classmethod
+    def load(cls, path: Path) -> Bank:
+        """Reads what `save` wrote; raises UserError where the file is damaged or is no bank."""
+        tensors, config = checkpoint.load(path)
+        wanted = {
+            f"{i}.{name}" for i in range(len(config.get("instances", ()))) for name in ("image", "healed", "mask")
+        }
+        if "instances" not in config or wanted - set(tensors):
+            raise UserError(path, "not a bank of defects", None, "run flawsmith fit again")
+        found = []
+        for i, row in enumerate(config["instances"]):
+            image, healed = (
+                (tensors[f"{i}.{name}"].numpy() / np.float64(config["depth"])).astype(np.float32)
+                for name in ("image", "healed")
+            )
+            mask = tensors[f"{i}.mask"].numpy().astype(bool)
+            found.append(
+                Instance(
+                    image=image,
+                    healed=healed,
+                    mask=mask,
+                    **{**row, **{key: tuple(row[key]) for key in ("touches", "context")}},
+                )
+            )
+        return cls(tuple(found), tuple(config["classes"]), config["channels"], config["depth"], config["margin"])
+
+
+_FIELDS = ("defect", "touches", "top", "left", "height", "width", "source", "group", "context")
+
+
+def build(selection: Selection, seed: int) -> Bank:
+    """Reads, heals and cuts out the defects of a selection. Raises UserError where a class has no pixels at all."""
+    depth, channels = _kind(selection.defects)
+    donors = Donors(selection.good, channels, seed)
+    instances = tuple(
+        one
+        for i, record in enumerate(selection.defects)
+        for one in _instances(record, selection.classes, donors, channels, depth, rng(seed, "heal", i))
+    )
+    for number, name in enumerate(selection.classes):
+        if not any(one.defect == number for one in instances):
+            rule = f"class {name} has a defect of at least 4 px"
+            raise UserError(selection.dataset.root, rule, "none", "check its masks, or leave it out with --classes")
+    return Bank(instances, selection.classes, channels, depth, margin_of(instances))
+
+
+def _instances(
+    record: Record, classes: Sequence[str], donors: Donors, channels: int, depth: int, random: np.random.Generator
+) -> Iterator[Instance]:
+    """The defects of one image; defects of other classes are healed too."""
+    names = (*classes, *(name for name in record.defects if name not in classes))
+    sample = load(record, names)
+    image = as_pixels(sample.image, channels)
+    healed = heal(image, np.logical_or.reduce(sample.masks), donors.for_image(image), random)
+    healed = (np.rint(healed * np.float64(depth)) / depth).astype(np.float32)
+    whole = Healed(image, healed, record.name, record.group)
+    for number in range(len(classes)):
+        yield from whole.instances(sample.masks[number], number)
+
+
+def _kind(records: Sequence[Record]) -> tuple[int, int]:
+    """Depth (255 or 65535) and channels (1 where all images are grey, else 3) of the defect images."""
+    depth, channels = 255, 1
+    for record in records:
+        image = read_image(record.image)
+        depth = max(depth, int(np.iinfo(image.dtype).max))
+        if channels == 1 and image.shape[2] > 1 and (image[..., :3] != image[..., :1]).any():
+            channels = 3
+    return depth, channels

@@ -1,0 +1,77 @@
+"""Regions of pixels: bounding boxes, growing by a radius, fragments that belong together."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask = NDArray[np.bool_]  # (H, W)
+Pixels = NDArray[np.float32]  # (H, W, C) in [0, 1]
+
+EIGHT = np.ones((3, 3), bool)  # pixels that meet at a corner are neighbours
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: rows top..bottom and columns left..right, the ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """What to index an (H, W, ...) array with."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+
+def bounding_box(mask: Mask, pad: int = 0) -> Box:
+    """The smallest box around the True pixels of `mask` (H, W), `pad` pixels wider on each side, within the image."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not rows.size:
+        raise ValueError("an empty mask has no bounding box")
+    height, width = mask.shape
+    return Box(
+        max(int(rows[0]) - pad, 0),
+        max(int(columns[0]) - pad, 0),
+        min(int(rows[-1]) + 1 + pad, height),
+        min(int(columns[-1]) + 1 + pad, width),
+    )
+
+
+def grow(mask: Mask, radius: float) -> Mask:
+    """The pixels of `mask` (H, W) and all within `radius` pixels (Euclidean) of one."""
+    grown = mask.copy()
+    if radius > 0 and mask.any():
+        window = bounding_box(mask, int(np.ceil(radius))).slices
+        grown[window] = ndimage.distance_transform_edt(~mask[window]) <= radius
+    return grown
+
+
+def fragments(mask: Mask, gap: float) -> list[Mask]:
+    """The parts of `mask` (H, W); pieces less than about `gap` pixels apart belong to one part."""
+    labels, count = ndimage.label(grow(mask, gap / 2), EIGHT)
+    return [mask & (labels == number) for number in range(1, count + 1)]
+
+
+def brightness(image: Pixels) -> NDArray[np.float32]:
+    """The mean over the channels of `image` (H, W, C): (H, W)."""
+    if image.shape[2] == 1:
+        return image[..., 0]
+    return image @ np.full(image.shape[2], 1 / image.shape[2], np.float32)
+
+
+def reduced(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The mean of `values` (H, W) over blocks of `step` px; a rest at the lower and right border is left out."""
+    height, width = (length // step * step for length in values.shape)
+    if step == 1:
+        return values
+    rows = sum(values[start:height:step, :width] for start in range(1, step)) + values[0:height:step, :width]
+    blocks = sum(rows[:, start::step] for start in range(1, step)) + rows[:, ::step]
+    return np.asarray(blocks / np.float32(step * step), np.float32)

@@ -1,0 +1,83 @@
+"""The report of a trial: one HTML file that holds its pictures, and the same table as text for a terminal."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from flawsmith.data.files import write_text
+
+SCORES = {
+    "pixel_ap": "pixel AP",
+    "dice": "Dice",
+    "iou": "IoU",
+    "aupro": "AUPRO",
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG on disk and what it shows."""
+
+    path: Path
+    caption: str
+
+    @property
+    def data(self) -> str:
+        """The file as a data: URL, so that the report needs no other file."""
+        return "data:image/png;base64," + b64encode(self.path.read_bytes()).decode()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of scores: the header, and rows that start with a name."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def score_table(title: str, scores: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """One row for each name of `scores`; a score that is not defined for these images is shown as a dash."""
+    rows = (
+        (name, *("–" if values.get(key) is None else f"{values[key]:.3f}" for key in SCORES))
+        for name, values in scores.items()
+    )
+    return Table(title, ("", *SCORES.values()), tuple(rows))
+
+
+def tables(metrics: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """The table over all classes, then one a class, with a row for each arm; `metrics` as evaluate writes them."""
+    found = [score_table("all defects", {arm: one["overall"] for arm, one in metrics.items()})]
+    classes = dict.fromkeys(name for one in metrics.values() for name in one["per_class"])
+    for name in classes if len(classes) > 1 else ():
+        rows = {arm: one["per_class"][name] for arm, one in metrics.items() if name in one["per_class"]}
+        found.append(score_table(name, rows))
+    return found
+
+
+def as_text(table: Table) -> str:
+    """The table in aligned columns, names to the left, figures to the right."""
+    lines = [(table.title, *table.head[1:]), *table.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in lines
+    )
+
+
+def write_report(
+    output: Path, title: str, note: str, metrics: Mapping[str, Mapping[str, Any]], pictures: Sequence[Picture]
+) -> None:
+    """Writes a self-contained HTML file: the note, the tables of `metrics` (arm → overall, per_class), the pictures."""
+    source = files("flawsmith.segment").joinpath("templates/report.html").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
+    write_text(output, template.render(title=title, note=note, tables=tables(metrics), pictures=pictures))

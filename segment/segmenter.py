@@ -1,0 +1,91 @@
+"""A trained segmenter: read from disk, one probability map per class for a whole image at its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flawsmith.data.checkpoint import fill, save
+from flawsmith.data.checkpoint import load as load_checkpoint
+from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.errors import UserError
+from flawsmith.data.image import to_float
+from flawsmith.segment.unet import UNet
+
+MODEL = "model.safetensors"
+TILE = 1024  # px: larger images are done in tiles, so that memory does not grow with the image
+OVERLAP = 128  # px around a tile that are computed and thrown away; beyond it the network sees next to nothing
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A network with the classes it knows and the number of colour channels that it sees."""
+
+    network: UNet
+    classes: tuple[str, ...]
+    channels: int
+    device: torch.device
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | None = None) -> Segmenter:
+        """Reads a model's folder or its file; raises UserError where it is no model of a segmenter."""
+        file = path / MODEL if path.is_dir() else path
+        tensors, config = load_checkpoint(file)
+        if config.get("kind") != "segmenter":
+            found = config.get("kind", "something else")
+            raise UserError(file, "must be the model of a segmenter", found, "give the folder that train wrote")
+        network = UNet(config["channels"], len(config["classes"]), config["widths"])
+        fill(network, tensors, file)
+        return cls.of(network, config["classes"], config["channels"], device or torch.device("cpu"))
+
+    @classmethod
+    def of(cls, network: UNet, classes: Any, channels: int, device: torch.device) -> Segmenter:
+        """Wraps a network, which is set to inference in place."""
+        network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+        return cls(network.eval(), tuple(classes), channels, device)
+
+    def save(self, path: Path, recipe: Mapping[str, Any]) -> None:
+        """Writes the model's file; `recipe` (JSON-able) tells how it was trained."""
+        config = {
+            "kind": "segmenter",
+            "classes": list(self.classes),
+            "channels": self.channels,
+            "widths": list(self.network.widths),
+            "recipe": dict(recipe),
+        }
+        save(path, self.network.state_dict(), config)
+
+    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """The probabilities (K, H, W) float32 of an image (H, W, C) uint8 or uint16 of any size."""
+        height, width = image.shape[:2]
+        if max(height, width) <= TILE + 2 * OVERLAP:
+            return self._forward(image)
+        maps = np.empty((len(self.classes), height, width), np.float32)
+        for rows, around_rows in tiles(height):
+            for columns, around_columns in tiles(width):
+                part = self._forward(image[around_rows, around_columns])
+                top, left = rows.start - around_rows.start, columns.start - around_columns.start
+                maps[:, rows, columns] = part[
+                    :, top : top + rows.stop - rows.start, left : left + columns.stop - columns.start
+                ]
+        return maps
+
+    def _forward(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        values = torch.from_numpy(to_float(image, self.channels))[None]
+        with torch.inference_mode(), autocast(self.device):
+            logits: Tensor = self.network(values.to(self.device, memory_format=memory_format(self.device)))
+            return np.asarray(logits[0].float().sigmoid().cpu().numpy(), np.float32)
+
+
+def tiles(size: int) -> Iterator[tuple[slice, slice]]:
+    """Cuts 0 … size into tiles: each with the wider slice that is computed for it."""
+    for start in range(0, size, TILE):
+        stop = min(start + TILE, size)
+        yield slice(start, stop), slice(max(start - OVERLAP, 0), min(stop + OVERLAP, size))

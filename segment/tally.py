@@ -1,0 +1,66 @@
+"""The scores of many images as they come: counts per class and of all defects together, a row an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flawsmith.data.record import Record
+from flawsmith.segment.metrics import Counts, average_precision, confusion, histograms, ratio
+from flawsmith.segment.table import Cell
+
+THRESHOLD = 0.5  # of Dice and IoU, fixed beforehand: choosing it on test images would flatter
+HEADER = ("image", "group", "defects", "score", "pixel_ap", "dice", "iou", "missed_px", "false_px")
+
+
+@dataclass
+class Tally:
+    """What is known after some images. Every image counts for every class: another class's defect is no excuse."""
+
+    classes: tuple[str, ...]
+    per_class: list[Counts] = field(default_factory=list)
+    overall: Counts = field(default_factory=Counts)
+    rows: list[dict[str, Cell]] = field(default_factory=list)
+    shown: list[tuple[bool, ...]] = field(default_factory=list)  # per image: is there a pixel of each class?
+
+    def __post_init__(self) -> None:
+        self.per_class = self.per_class or [Counts() for _ in self.classes]
+
+    def add(self, record: Record, maps: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
+        """Counts one image: probabilities and truth (K, H, W); overall, the highest map counts against any defect."""
+        for counts, scores, mask in zip(self.per_class, maps, truth, strict=True):
+            counts.add(scores, mask)
+        union, highest = truth.any(0), maps.max(0)
+        defect, good = histograms(highest, union)
+        tp, fp, fn = confusion(defect, good, THRESHOLD)
+        self.shown.append(tuple(bool(mask.any()) for mask in truth))
+        self.rows.append(
+            {
+                "image": record.name,
+                "group": record.group,
+                "defects": ";".join(name for name, there in zip(self.classes, self.shown[-1], strict=True) if there),
+                "score": self.overall.add(highest, union),
+                "pixel_ap": average_precision(defect, good),
+                "dice": ratio(2 * tp, 2 * tp + fp + fn) if union.any() else None,
+                "iou": ratio(tp, tp + fp + fn) if union.any() else None,
+                "missed_px": int(fn),
+                "false_px": int(fp),
+            }
+        )
+
+    def result(self) -> dict[str, Any]:
+        """Scores overall and per class, and the numbers of images that they were computed on."""
+        per_class = zip(self.classes, self.per_class, strict=True)
+        return {
+            "overall": self.overall.scores(THRESHOLD),
+            "per_class": {name: counts.scores(THRESHOLD) for name, counts in per_class},
+            "images": {
+                "all": len(self.rows),
+                "good": sum(not any(shown) for shown in self.shown),
+                "per_class": {name: sum(shown[k] for shown in self.shown) for k, name in enumerate(self.classes)},
+            },
+            "threshold": THRESHOLD,
+        }

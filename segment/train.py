@@ -1,0 +1,142 @@
+"""Training the segmenter: one fixed recipe, the same work whatever the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from flawsmith.data.augment import AugmentConfig
+from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.files import new_folder
+from flawsmith.data.record import Record
+from flawsmith.data.seeds import rng
+from flawsmith.data.select import Selection
+from flawsmith.segment.batches import Batches, Pool, plan
+from flawsmith.segment.losses import segmentation_loss
+from flawsmith.segment.segmenter import MODEL, Segmenter
+from flawsmith.segment.unet import UNet
+
+PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe; docs/ tells what was tried beside it."""
+
+    steps: int = 400  # about 90 s on two CPU cores; more memorises ten images
+    batch: int = 24  # patches
+    patch: int = 128  # px, native resolution
+    lr: float = 2e-3  # of AdamW, at its peak
+    warmup: float = 0.1  # of the steps, linear; then half a cosine down to 0
+    decay: float = 1e-2
+    clip: float = 1.0  # largest norm of the gradient
+    average: float = 0.98  # decay of the moving average of the weights, which is the model
+    widths: tuple[int, ...] = (32, 48, 96, 128)  # channels of the levels
+    dropout: float = 0.1
+    defect_share: float = 0.5  # of the patches lie at a defect
+    real_share: float = 0.5  # of those are real, at least, wherever there are real ones
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError("--steps", "training needs at least 1 step", self.steps)
+        if self.batch < 2 or self.patch < 2 ** (len(self.widths) + 1):
+            raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
+        if not (0 < self.defect_share < 1 and 0.5 <= self.real_share <= 1 and 0 <= self.average < 1):
+            raise UsageError("train", "shares lie between 0 and 1, real_share is at least 0.5", self)
+
+
+def train(
+    selection: Selection,
+    synthetic: Sequence[Record],
+    config: TrainConfig,
+    output: Path,
+    seed: int,
+    device: torch.device,
+) -> Iterator[dict[str, Any]]:
+    """Trains on the selection's records and painted ones, and writes output/model.safetensors.
+
+    Yields {"step", "steps", "loss"} (loss None where the step was skipped); after the last one the model is on disk.
+    The same number of steps whatever the data; the result is a function of data, config and seed on one machine.
+    Raises UserError where no defect is given, where the folder is not new, or where the training diverges.
+    """
+    if not selection.defects and not synthetic:
+        raise UserError(selection.dataset.root, "training needs at least one image with a defect", 0)
+    new_folder(output)
+    batches = make_batches(selection, synthetic, config, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(_number(seed, "weights"))
+        network = UNet(batches.channels, len(selection.classes), config.widths, config.dropout)
+    network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
+    yield from descend(network, averaged, batches, config, seed, device)
+    model: UNet = averaged.module
+    recipe = {"seed": seed, **asdict(config)}
+    Segmenter.of(model, selection.classes, batches.channels, device).save(output / MODEL, recipe)
+    yield {"step": config.steps, "steps": config.steps}
+
+
+def make_batches(selection: Selection, synthetic: Sequence[Record], config: TrainConfig, seed: int) -> Batches:
+    """The stream of batches; colour as soon as any image that shows a defect, or the first good one, has it."""
+    classes = selection.classes
+    pools = [Pool(records, classes) for records in (selection.defects, synthetic, selection.good)]
+    real, painted, good = pools
+    kinds = plan(config.batch, config.defect_share, config.real_share, len(real), len(painted), len(good))
+    seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
+    channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
+    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment)
+
+
+def descend(
+    network: UNet, averaged: AveragedModel, batches: Batches, config: TrainConfig, seed: int, device: torch.device
+) -> Iterator[dict[str, Any]]:
+    """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
+    optimiser = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=config.decay)
+    network.train()
+    skipped = 0
+    for step in range(config.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = config.lr * rate(step, config)
+        images, truth = batches.batch(step)
+        loss = _gradient(network, images, truth, _number(seed, "dropout", step), device)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        finite = bool(torch.isfinite(loss) and torch.isfinite(norm))
+        skipped = 0 if finite else skipped + 1
+        if skipped > PATIENCE:
+            raise UserError("train", "the loss must be a finite number", f"{skipped} steps without", "lower the lr")
+        if finite:
+            optimiser.step()
+            averaged.update_parameters(network)  # type: ignore[no-untyped-call]
+        yield {"step": step + 1, "steps": config.steps, **({"loss": float(loss)} if finite else {})}
+
+
+def _gradient(network: UNet, images: Tensor, truth: Tensor, seed: int, device: torch.device) -> Tensor:
+    """Fills the gradients; returns the loss. Dropout depends on `seed` alone, and the caller's randomness stays his."""
+    network.zero_grad()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        with autocast(device):
+            logits = network(images.to(device, memory_format=memory_format(device)))
+    loss = segmentation_loss(logits.float(), truth.to(device))
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def rate(step: int, config: TrainConfig) -> float:
+    """The learning rate of a step as a share of its peak: linear warm-up, then half a cosine."""
+    warmup = max(1, round(config.warmup * config.steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup))
+
+
+def _number(seed: int, stream: str, *index: int) -> int:
+    return int(rng(seed, stream, *index).integers(2**63))
