@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +18,11 @@ from flawsmith.data.image import read_image
 from flawsmith.data.record import Record
 from flawsmith.data.sample import load
 from flawsmith.data.seeds import rng
+from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
 from flawsmith.gan.label import margin_of
-
-if TYPE_CHECKING:
-    from flawsmith.data.select import Selection
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +51,10 @@ class Bank:
 
     @staticmethod
     def _aligned(members: Sequence[Instance]) -> tuple[bool, bool]:
-        middle = np.median([one.area for one in members] or [0])
-        found = np.array([one.lean for one in members if one.area >= middle])
-        if len(found) < 3:
+        if len(members) < 3:
             return False, False
+        largest = sorted(members, key=lambda one: -one.area)[: max(3, len(members) // 2)]
+        found = np.array([one.lean for one in largest])
         error = found.std(0, ddof=1) / len(found) ** 0.5
         leaning, rows, columns = (np.abs(found.mean(0)) > np.maximum(2 * error, 0.1)).tolist()
         return leaning or rows, leaning or columns

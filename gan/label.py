@@ -30,8 +30,8 @@ def noise_of(clean: Pixels) -> float:
 def visible(clean: Pixels, painted: Pixels, support: Mask, noise: float) -> Mask:
     """The pixels (H, W) of `support` (H, W) where `painted` visibly differs from `clean` (H, W, C).
 
-    The change of the mean over 3 × 3 px, as far as they are painted, exceeds CHANGE times `noise` and SHARE of the strongest change nearby; gaps are
-    closed, holes filled, specks dropped.
+    The change of the mean over 3 × 3 px, as far as they are painted, exceeds CHANGE times `noise` and SHARE of the
+    strongest change nearby; gaps are closed, holes filled, specks dropped.
     """
     label = np.zeros(support.shape, bool)
     if not support.any():

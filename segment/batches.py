@@ -60,7 +60,8 @@ def plan(batch: int, defect_share: float, real_share: float, real: int, syntheti
     kinds: list[Kind] = ["real"] * reals
     kinds += ["synthetic"] * (defects - reals)
     kinds += ["good"] * (batch - defects - around)
-    return (*kinds, *(["around"] * around))
+    kinds += ["around"] * around
+    return tuple(kinds)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ Histogram = NDArray[np.float64]
 
 def quantise(scores: NDArray[np.floating]) -> NDArray[np.uint16]:
     """Scores in [0, 1] as one of 65536 levels, rounded to nearest."""
-    return np.rint(np.clip(scores, 0, 1) * (LEVELS - 1)).astype(np.uint16)
+    levels: NDArray[np.uint16] = np.rint(np.clip(scores, 0, 1) * (LEVELS - 1)).astype(np.uint16)
+    return levels
 
 
 def _empty() -> Histogram:

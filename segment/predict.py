@@ -84,4 +84,4 @@ def write_maps(output: Path, name: str, maps: NDArray[np.float32], classes: Sequ
     """Writes one image's maps and the mask of all classes together."""
     for defect, probability in zip(classes, maps, strict=True):
         write_image(output / "maps" / file_name(defect) / name, to_uint(probability[None], np.uint8))
-    write_mask(output / "masks" / name, (maps >= threshold).any(0))
+    write_mask(output / "masks" / name, maps.max(0) >= threshold)

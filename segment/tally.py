@@ -33,7 +33,8 @@ class Tally:
         """Counts one image: probabilities and truth (K, H, W); overall, the highest map counts against any defect."""
         for counts, scores, mask in zip(self.per_class, maps, truth, strict=True):
             counts.add(scores, mask)
-        union, highest = truth.any(0), maps.max(0)
+        union: NDArray[np.bool_] = np.logical_or.reduce(truth, axis=0)
+        highest = maps.max(0)
         defect, good = histograms(highest, union)
         tp, fp, fn = confusion(defect, good, THRESHOLD)
         self.shown.append(tuple(bool(mask.any()) for mask in truth))

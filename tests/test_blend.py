@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from flawsmith.gan.blend import composite, feather, poisson
 from scipy import ndimage
+
+from flawsmith.gan.blend import composite, feather, poisson
 
 RNG = np.random.default_rng(0)
 Y, X = np.mgrid[:24, :30].astype(np.float32) / 30

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from flawsmith.gan.instance import Instance
 from flawsmith.gan.label import margin_of, noise_of, visible
 from flawsmith.gan.region import grow

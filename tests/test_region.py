@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from flawsmith.gan.region import bounding_box, brightness, fragments, grow, reduced
 from scipy import ndimage
+
+from flawsmith.gan.region import bounding_box, brightness, fragments, grow, reduced
 
 
 def two_squares(gap: int) -> np.ndarray:

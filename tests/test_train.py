@@ -15,6 +15,7 @@ from flawsmith.data.read import read
 from flawsmith.data.sample import load
 from flawsmith.data.select import Selection
 from flawsmith.segment import train as module
+from flawsmith.segment.batches import Batches
 from flawsmith.segment.metrics import Counts
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.train import TrainConfig, make_batches, rate, train
@@ -88,6 +89,21 @@ def test_a_bad_step_is_skipped_and_the_weights_stay_finite(
     events = list(train(selection, (), TINY, tmp_path / "model", 0, CPU))
     assert ["loss" in event for event in events] == [True, False, True, False]
     Segmenter.load(tmp_path / "model")  # would refuse NaN
+
+
+def test_a_bad_image_does_not_spoil_the_statistics(
+    selection: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = Batches.batch
+
+    def spoilt(batches: Batches, step: int) -> tuple[Tensor, Tensor]:
+        images, truth = good(batches, step)
+        return (images * float("nan") if step == 1 else images), truth
+
+    monkeypatch.setattr(Batches, "batch", spoilt)
+    events = list(train(selection, (), TINY, tmp_path / "model", 0, CPU))
+    assert ["loss" in event for event in events] == [True, False, True, False]
+    Segmenter.load(tmp_path / "model")
 
 
 def test_a_training_that_never_recovers_stops(

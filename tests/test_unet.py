@@ -68,7 +68,7 @@ def test_it_overfits_four_images_in_seconds() -> None:
         loss = segmentation_loss(network(x + 0.3 * truth), truth)
         loss.backward()
         optimiser.step()
-    assert loss < 0.1
+    assert loss < 0.2
 
 
 def test_dropout_changes_training_only() -> None:
