@@ -266,12 +266,14 @@ def fit(
 @click.option("-o", "--output", type=FILE, required=True, help="Picture to write.")
 @click.option("--clean", type=FOLDER, help="Paint on these good parts.", show_default="where the real defects were")
 @split_file
+@painter
 @common
 def preview(
     run: Path,
     output: Path,
     clean: Path | None,
     split: Path | None,
+    painter: str,
     seed: int,
     device: torch.device,
     dry_run: bool,
@@ -283,9 +285,9 @@ def preview(
 
     parts = good_parts(clean, split) if clean else None
     if not dry_run:
-        paint_sheet(run, parts, output, seed, device)
+        paint_sheet(run, parts, output, seed, device, painter)
     where = "the places of the real defects" if parts is None else f"{len(parts)} good parts"
-    show({"painted on": where, "output": output, "device": device, "seed": seed}, as_json)
+    show({"painted on": where, "painter": painter, "output": output, "device": device, "seed": seed}, as_json)
 
 
 @main.command(epilog=example("flawsmith generate runs/parts --clean parts/ --split split.json -n 1000 -o painted/"))

@@ -56,9 +56,7 @@ def document(images: Iterable[CocoImage], classes: Sequence[str]) -> dict[str, A
         "categories": [{"id": identity[name], "name": name, "supercategory": "defect"} for name in classes],
     }
     for number, image in enumerate(sorted(images, key=lambda image: image.name), 1):
-        content["images"].append(
-            {"id": number, "file_name": image.name, "width": image.width, "height": image.height}
-        )
+        content["images"].append({"id": number, "file_name": image.name, "width": image.width, "height": image.height})
         for instance in image.instances:
             entry = {key: value for key, value in instance.items() if key != "defect"}
             entry |= {"id": len(content["annotations"]) + 1, "image_id": number, "iscrowd": 0}

@@ -17,9 +17,13 @@ def open_run(output: Path, plan: dict[str, Any]) -> None:
         before = read_json(begun)
         changed = sorted(key for key in plan if json.loads(json.dumps(plan[key])) != before.get(key))
         if changed:
-            raise UsageError(output, "this run was begun differently", f"another {', '.join(changed)}", "choose a new -o")
+            raise UsageError(
+                output, "this run was begun differently", f"another {', '.join(changed)}", "choose a new -o"
+            )
         return
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UsageError(output, "the output must be new, empty, or a run to continue", "other files", "choose a new -o")
+        raise UsageError(
+            output, "the output must be new, empty, or a run to continue", "other files", "choose a new -o"
+        )
     output.mkdir(parents=True, exist_ok=True)
     write_json(begun, plan)

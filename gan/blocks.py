@@ -53,7 +53,8 @@ class ModulatedBlock(nn.Module):
         """(N, width, H, W) and (N, style) -> (N, width, H, W)."""
         scale, shift = self.film(style)[:, :, None, None].chunk(2, dim=1)
         hidden = self.first(F.leaky_relu(self.norm(x) * (1 + scale) + shift, 0.2))
-        return x + self.second(F.leaky_relu(hidden, 0.2))
+        change: Tensor = self.second(F.leaky_relu(hidden, 0.2))
+        return x + change
 
 
 class PlainBlock(nn.Module):
@@ -67,4 +68,5 @@ class PlainBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, H, W) -> the same."""
         hidden = self.first(F.leaky_relu(x, 0.2))
-        return x + 0.5 * self.second(F.leaky_relu(hidden, 0.2))
+        change: Tensor = self.second(F.leaky_relu(hidden, 0.2))
+        return x + 0.5 * change

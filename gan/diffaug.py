@@ -36,7 +36,7 @@ def apply_jitter(jitter: Jitter, image: Tensor, mask: Tensor) -> tuple[Tensor, T
 
 
 def shifted(image: Tensor, shift: tuple[int, int]) -> Tensor:
-    """Crop and reflect by (rows, columns) px, size kept: a rolled patch would show a seam that real ones do not have."""
+    """Crop and reflect by (rows, columns) px, size kept: a rolled patch would show a seam."""
     rows, columns = shift
     height, width = image.shape[-2:]
     padded = torch.nn.functional.pad(image, (abs(columns),) * 2 + (abs(rows),) * 2, mode="reflect")

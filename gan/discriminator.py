@@ -57,5 +57,5 @@ class Discriminator(nn.Module):
 
 def masked_mean(features: Tensor, mask: Tensor) -> Tensor:
     """Mean of (N, C, h, w) features over the mask (N, 1, H, W) grown by 4 px and reduced to h, w -> (N, C)."""
-    weight = F.adaptive_avg_pool2d(dilate(mask, 4), features.shape[-2:])
+    weight = F.adaptive_avg_pool2d(dilate(mask, 4), (features.shape[2], features.shape[3]))
     return (features * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)

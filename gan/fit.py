@@ -24,7 +24,7 @@ RETURNS = 4  # times that a diverged run goes back to its last good state before
 def fit(
     selection: Selection, config: FitConfig, output: Path, seed: int, device: torch.device
 ) -> Iterator[dict[str, Any]]:
-    """Learn the defects of `selection` into the folder `output`; yields {"step", "steps", losses}; resumes by itself."""
+    """Learn the defects of `selection` into `output`; yields {"step", "steps", losses}; resumes by itself."""
     plan = {
         "config": asdict(config),
         "classes": list(selection.classes),
@@ -64,7 +64,10 @@ def run(
                 attempt += 1
                 if attempt > RETURNS:
                     raise UserError(
-                        output, "training diverged", f"no finite step after {step}", "lower --rate, or look at losses.jsonl"
+                        output,
+                        "training diverged",
+                        f"no finite step after {step}",
+                        "lower --rate, or look at losses.jsonl",
                     ) from None
                 trainer.restore(good_state)
                 step, trainer.skipped = good_step, 0

@@ -18,6 +18,8 @@ from flawsmith.gan.losses import (
     smoothness,
 )
 
+Terms = tuple[Tensor, dict[str, float]]  # a loss, and what it is made of
+
 
 @dataclass(frozen=True)
 class GameConfig:
@@ -85,7 +87,7 @@ class Game(nn.Module):
         return Painted(compose(clean, residual, alpha), clean, mask, defect, latent, mean, log_variance)
 
     def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator) -> Tensor:
-        """For each defect of the batch a latent between two of its class, as new defects will have: (N, Z) -> (N, Z)."""
+        """For each defect of the batch a latent between two of its class, as new ones will have: (N, Z) -> (N, Z)."""
         same = (classes[None] == classes[:, None]).float().cpu()
         first, second = torch.multinomial(same, 2, replacement=True, generator=rng).to(own.device).unbind(1)
         weight = torch.rand(len(own), 1, generator=rng).to(own.device)
@@ -97,7 +99,7 @@ class Game(nn.Module):
         result: Tensor = self.discriminator(image, mask, defect)
         return result
 
-    def discriminator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def discriminator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
         """Real beats painted, and beats real pixels under a wrong mask or nothing under a right one; gentle slopes."""
         wrong, wrong_mask = self.wrong_pairs(real, rng)
         count = len(real.image)
@@ -117,7 +119,7 @@ class Game(nn.Module):
             self.config.sigma,
             noise,
         )
-        margin = float((good.detach().mean() - fake.detach().mean()))
+        margin = float(good.detach().mean() - fake.detach().mean())
         return game + self.config.smooth * slope, {"d_game": game.item(), "d_slope": slope.item(), "d_margin": margin}
 
     def wrong_pairs(self, real: Real, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -128,7 +130,7 @@ class Game(nn.Module):
         half = half.to(real.image.device)[:, None, None, None]
         return torch.where(half, real.healed, real.image), torch.where(half, real.mask, moved)
 
-    def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
         """Painted beats real; the paired branch reconstructs; the latent can be read back; something is visible."""
         count, weights = len(real.image), self.config
         image = torch.cat([real.image, painted.image])

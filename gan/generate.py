@@ -1,4 +1,4 @@
-"""Painting a whole data set: images, masks, manifest, COCO and provenance; resumable, the same bytes however it is run."""
+"""Painting a whole data set: images, masks, manifest, COCO and provenance; resumable."""
 
 import json
 from collections import Counter
@@ -37,7 +37,9 @@ def generate(
     opened = Run.open(run)
     check_classes(opened, config)
     if not clean:
-        raise UserError("--clean", "there are no good parts to paint on", 0, "name a folder with images without defects")
+        raise UserError(
+            "--clean", "there are no good parts to paint on", 0, "name a folder with images without defects"
+        )
     plan = {
         "config": asdict(config) | {"classes": list(config.classes)},
         "seed": seed,
@@ -85,7 +87,8 @@ def paint_all(task: Task, indices: Sequence[int], workers: int) -> Iterator[list
 
 def finish(output: Path, entries: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
     """Write manifest.csv, annotations.json and provenance.jsonl from the journal's entries."""
-    rows = ["image,mask,class,group"] + [f"{e['image']},{e['mask']},{quoted(e['class'])},{quoted(e['group'])}" for e in entries]
+    header = ("image", "mask", "class", "group")
+    rows = [",".join(header), *(",".join(quoted(entry[name]) for name in header) for entry in entries)]
     images = [CocoImage(e["image"], e["size"][1], e["size"][0], tuple(e["coco"])) for e in entries]
     write_json(output / "annotations.json", document(images, classes))
     kept = [{key: value for key, value in entry.items() if key not in ("coco", "size")} for entry in entries]
@@ -105,6 +108,5 @@ def report_rejected(output: Path, entries: Sequence[dict[str, Any]], count: int)
     write_text(output / "rejected.jsonl", "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries))
     reasons = sum((Counter(entry["rejected"]) for entry in entries), Counter[str]())
     why = ", ".join(f"{reason} ({times} tries)" for reason, times in reasons.most_common())
-    raise PartlyDone(
-        output, "some images could not be painted", f"{len(entries)} of {count}: {why}", "see rejected.jsonl; the others are complete"
-    )
+    found = f"{len(entries)} of {count}: {why}"
+    raise PartlyDone(output, "some images could not be painted", found, "see rejected.jsonl; the others are complete")

@@ -33,7 +33,9 @@ class Generator(nn.Module):
         widths, inputs = config.widths, 4 * (config.channels + 3)
         self.embed = nn.Embedding(config.classes, config.style)
         self.style = nn.Sequential(
-            nn.Linear(config.latent + config.style, config.style), nn.LeakyReLU(0.2), nn.Linear(config.style, config.style)
+            nn.Linear(config.latent + config.style, config.style),
+            nn.LeakyReLU(0.2),
+            nn.Linear(config.style, config.style),
         )
         self.stem = nn.Conv2d(inputs, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in widths)
@@ -43,9 +45,12 @@ class Generator(nn.Module):
         self.up_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in reversed(widths[:-1]))
         self.head = nn.Conv2d(widths[0], 4 * (config.channels + 1), 3, padding=1)
         nn.init.normal_(self.head.weight, std=0.01)
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """What to add to clean (N, C, H, W) in [0, 1], and how strongly: compose() puts it on.
 
         mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) standard normal. Returns residual

@@ -12,7 +12,6 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.encoder import Encoder
 from flawsmith.gan.patches import RealPatches, View
 
-
 NOISE = 0.1  # of the measured entries; real defects of one class lie about 1 apart
 
 

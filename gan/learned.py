@@ -72,7 +72,7 @@ class LearnedPainter:
         return [Paint(job.clean + change[index], opacity[index]) for index, job in enumerate(jobs)]
 
     def stack(self, images: list[Tensor]) -> Tensor:
-        """Images (C, H, W) as a full micro-batch whose sides the network can halve; continued by their border pixels."""
+        """Images (C, H, W) as a full micro-batch whose sides the network can halve, continued at the border."""
         height, width = images[0].shape[-2:]
         batch = F.pad(torch.stack(images), (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
         return F.pad(batch, (0, 0) * 3 + (0, self.micro_batch - len(images)))

@@ -14,7 +14,9 @@ def relativistic(better: Tensor, worse: Tensor) -> Tensor:
     return F.softplus(worse - better).mean()
 
 
-def smoothness(critic: Callable[[Tensor], Tensor], image: Tensor, logits: Tensor, sigma: float, noise: Tensor) -> Tensor:
+def smoothness(
+    critic: Callable[[Tensor], Tensor], image: Tensor, logits: Tensor, sigma: float, noise: Tensor
+) -> Tensor:
     """Penalty on the critic's slope at `image`, by a finite difference (Lin et al. 2025, approximated R1, eq. 2).
 
     The exact R1 needs a second backward pass in float32; this costs one more forward pass and runs in bf16.
@@ -23,7 +25,7 @@ def smoothness(critic: Callable[[Tensor], Tensor], image: Tensor, logits: Tensor
 
 
 def masked_l1(painted: Tensor, real: Tensor, mask: Tensor, reach: int = 3) -> Tensor:
-    """Mean absolute difference over each mask grown by `reach` px, every defect counting alike: (N, C, H, W) -> scalar."""
+    """Mean absolute difference over each mask grown by `reach` px; all count alike: (N, C, H, W) -> scalar."""
     weight = dilate(mask, reach)
     area = weight.sum((1, 2, 3)).clamp_min(1) * painted.shape[1]
     return ((painted - real).abs() * weight).sum((1, 2, 3)).div(area).mean()

@@ -68,7 +68,7 @@ class RealPatches:
         )
 
     def apply(self, view: View) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The patch of one view: image, healed (C, P, P), mask (1, P, P); the view is moved to stay on the photograph."""
+        """The patch of one view: image, healed (C, P, P), mask (1, P, P), moved to stay on the photograph."""
         instance = self.bank.instances[view.instance]
         height, width = instance.mask.shape
         reach = 0.5 * self.patch / view.zoom

@@ -12,26 +12,32 @@ from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float, to_uint, write_image
 from flawsmith.data.record import Record
 from flawsmith.gan.bank import Bank
-from flawsmith.gan.run import Run
-from flawsmith.gan.scene import SceneConfig, Scene, accept, begin, propose
+from flawsmith.gan.context import survey
 from flawsmith.gan.painter import Painter
+from flawsmith.gan.run import Run
+from flawsmith.gan.scene import Scene, SceneConfig, accept, begin, propose
 
 TILE = 128  # px a side of one picture
 COLUMNS = 8
 
 
 def preview(
-    run: Path, clean: Sequence[Record], output: Path, seed: int, device: torch.device, painter: str = "gan"
+    run: Path, clean: Sequence[Record] | None, output: Path, seed: int, device: torch.device, painter: str = "gan"
 ) -> None:
-    """Write the sheet to `output`; rows a class: real defects, painted ones, their masks."""
-    if not clean:
-        raise UserError("--clean", "there are no good parts to paint on", 0, "name a folder with images without defects")
+    """Write the sheet to `output`; rows a class: real defects, painted ones, their masks.
+
+    Painted on `clean` parts; None: where the real defects were, healed. Raises UserError where there is no good part.
+    """
+    if clean is not None and not clean:
+        raise UserError(
+            "--clean", "there are no good parts to paint on", 0, "name a folder with images without defects"
+        )
     opened = Run.open(run)
     hand = opened.painter(painter, device)
     rows = []
     for defect in range(len(opened.bank.classes)):
         rows.append([real_tile(opened.bank, defect, column) for column in range(COLUMNS)])
-        painted = [painted_tiles(opened.bank, hand, tuple(clean), defect, seed, column) for column in range(COLUMNS)]
+        painted = [painted_tiles(opened.bank, hand, clean, defect, seed, column) for column in range(COLUMNS)]
         rows += [[pair[part] for pair in painted] for part in range(2)]
     sheet = np.concatenate([np.concatenate([framed(tile) for tile in row], axis=1) for row in rows])
     write_image(output, to_uint(sheet.transpose(2, 0, 1), np.dtype(np.uint8)))
@@ -47,17 +53,25 @@ def real_tile(bank: Bank, defect: int, column: int) -> NDArray[np.float32]:
 
 
 def painted_tiles(
-    bank: Bank, painter: Painter, clean: tuple[Record, ...], defect: int, seed: int, column: int
+    bank: Bank, painter: Painter, clean: Sequence[Record] | None, defect: int, seed: int, column: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A painted defect and its mask, both (TILE, TILE, C); grey where it could not be painted."""
     config = SceneConfig()
-    scene = begin(bank, clean, (defect,), seed, column)
+    scene = healed(bank, defect, column) if clean is None else begin(bank, tuple(clean), (defect,), seed, column)
     while not scene.masks and scene.attempt < config.tries:
         try_once(scene, bank, painter, config, seed)
     image = to_float(scene.pixels, bank.channels).transpose(1, 2, 0)
     mask = np.repeat(scene.mask[:, :, None].astype(np.float32), bank.channels, axis=2)
     middle = scene.mask if scene.masks else np.ones_like(scene.mask)
     return about(image, middle), about(mask, middle)
+
+
+def healed(bank: Bank, defect: int, column: int) -> Scene:
+    """A scene on the surroundings of a real defect, with the defect healed away."""
+    instance = bank.instances[bank.members[defect][column % len(bank.members[defect])]]
+    record = Record(instance.source, Path(instance.source), instance.group)
+    pixels = to_uint(instance.healed.transpose(2, 0, 1), np.dtype(np.uint8 if bank.depth == 255 else np.uint16))
+    return Scene(column, record, defect, 1, pixels, survey(instance.healed))
 
 
 def try_once(scene: Scene, bank: Bank, painter: Painter, config: SceneConfig, seed: int) -> None:

@@ -1,5 +1,6 @@
 """A run folder: what `fit` left there and what painting takes from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Run:
                     "finish flawsmith fit, or choose --painter paste, poisson or procedural",
                 )  # fmt: skip
             return LearnedPainter.load(weights, device)
-        return {"paste": Paste, "poisson": Poisson, "procedural": Procedural}[name](self.bank)
+        makers: dict[str, Callable[[Bank], Painter]] = {"paste": Paste, "poisson": Poisson, "procedural": Procedural}
+        return makers[name](self.bank)
 
     def fingerprint(self, painter: str) -> str:
         """What the painter is made of: the checksums of its files."""

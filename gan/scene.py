@@ -11,10 +11,12 @@ from flawsmith.data.image import read_image, read_mask, to_float, to_uint
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.gan.bank import Bank
+from flawsmith.gan.blend import composite
+from flawsmith.gan.context import Survey, survey
 from flawsmith.gan.label import noise_of, visible
 from flawsmith.gan.painter import Job, Paint
-from flawsmith.gan.context import Survey, survey
 from flawsmith.gan.placement import place_on
+from flawsmith.gan.region import grow
 from flawsmith.gan.shapes import draw_shape, sample_shape
 
 CONTEXT = 32  # px of clean part around a defect that the painter sees
@@ -64,7 +66,7 @@ class Scene:
     def mask(self) -> NDArray[np.bool_]:
         """(H, W): every pixel that visibly changed."""
         nothing = np.zeros(self.pixels.shape[:2], bool)
-        return np.logical_or.reduce([nothing, *self.masks])
+        return np.asarray(np.logical_or.reduce([nothing, *self.masks]), bool)
 
 
 def begin(bank: Bank, clean: tuple[Record, ...], classes: tuple[int, ...], seed: int, index: int) -> Scene:
@@ -72,16 +74,11 @@ def begin(bank: Bank, clean: tuple[Record, ...], classes: tuple[int, ...], seed:
     turn, place = divmod(index, len(clean))
     record = clean[int(rng(seed, "clean", turn).permutation(len(clean))[place])]
     defect = classes[index % len(classes)]
-    wanted = int(rng(seed, "count", index).choice(counts(bank, defect)))
+    wanted = bank.sample_count(defect, rng(seed, "count", index))
     pixels = read_image(record.image)
     roi = None if record.roi is None else read_mask(record.roi) > 0
     part = survey(to_float(pixels, bank.channels).transpose(1, 2, 0), roi)
     return Scene(index, record, defect, wanted, pixels, part)
-
-
-def counts(bank: Bank, defect: int) -> list[int]:
-    """How many defects of the class each real image with any has."""
-    return list(Counter(bank.instances[member].source for member in bank.members[defect]).values())
 
 
 def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposal | None:
@@ -95,7 +92,7 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
         return None
     whole = place.mask(clean.shape)
     height, width = place.shape.mask.shape
-    if any((near(mask, config.gap) & whole).any() for mask in scene.masks):
+    if any((grow(mask, config.gap) & whole).any() for mask in scene.masks):
         scene.reasons["on another defect"] += 1
         return None
     top, bottom = span(place.top, height, clean.shape[0])
@@ -119,7 +116,9 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) 
     height, width = job.mask.shape
     window = np.s_[proposal.top : proposal.top + height, proposal.left : proposal.left + width]
     before = scene.pixels[window]
-    after = np.where(support[:, :, None], mixed(before, job.clean, composite(job.clean, paint)), before)
+    after = np.where(
+        support[:, :, None], mixed(before, job.clean, composite(job.clean, paint.painted, paint.alpha)), before
+    )
     channels = job.clean.shape[2]
     changed = to_float(after, channels).transpose(1, 2, 0)
     label = visible(job.clean, changed, support, noise_of(job.clean))
@@ -136,13 +135,8 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) 
     return True
 
 
-def composite(clean: NDArray[np.float32], paint: Paint) -> NDArray[np.float32]:
-    """The painted window put on the clean one: (h, w, C)."""
-    return clean + paint.alpha[:, :, None] * (paint.painted - clean)
-
-
 def mixed(before: NDArray[Any], clean: NDArray[np.float32], painted: NDArray[np.float32]) -> NDArray[Any]:
-    """`painted` (h, w, c) in the depth and channels of `before` (h, w, C): grey paint shades all colours, alpha stays."""
+    """`painted` (h, w, c) in depth and channels of `before` (h, w, C): grey paint shades all colours, alpha stays."""
     colours = min(before.shape[2], 3)
     if colours != painted.shape[2]:
         shade = (painted - clean).mean(2, keepdims=True)
@@ -156,10 +150,3 @@ def span(start: int, extent: int, length: int) -> tuple[int, int]:
     side = min(-(-(extent + 2 * CONTEXT) // GRAIN) * GRAIN, length)
     low = int(np.clip(start + extent // 2 - side // 2, 0, length - side))
     return low, low + side
-
-
-def near(mask: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
-    """The mask grown by `gap` px."""
-    from scipy import ndimage
-
-    return np.asarray(ndimage.binary_dilation(mask, iterations=gap), bool)

@@ -1,6 +1,6 @@
 """The trainer: the game's optimisers, weight averaging, and a state that a resumed run continues exactly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class FitConfig:
     blanks: int = 360  # clean places prepared before training
     sample_every: int = 300  # steps between sample sheets
     save_every: int = 150  # steps between checkpoints: at most that much is lost
-    game: GameConfig = GameConfig()
+    game: GameConfig = field(default_factory=GameConfig)
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.batch < 1:

@@ -28,10 +28,11 @@ NOTE = (
 class DemoConfig:
     """The demo's trial: sized for under five minutes on two cores."""
 
+    photos: int = 2  # photographs of each of the 76 parts: enough to need a split by part
     real: int = 5  # real defect images of each class: few, as in the job that this is for
     arms: tuple[str, ...] = ("real", "real+paste", "real+gan", "real+gan+paste")
     trial: TrialConfig = field(
-        default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), train=TrainConfig(steps=150), count=150)
+        default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), train=TrainConfig(steps=180), count=120)
     )
 
 
@@ -40,7 +41,7 @@ def run(output: Path, config: DemoConfig, seed: int, device: torch.device) -> It
     parts, split = output / "parts", output / "split.json"
     yield {"task": "demo parts", "done": 0, "count": 1}
     if not (parts / "manifest.csv").exists():
-        write_demo(parts, seed)
+        write_demo(parts, seed, photos=config.photos)
     if not split.exists():
         make_split(read(parts), 0.5, seed).save(split)
     work = output / "trial"
@@ -60,6 +61,6 @@ def _report(output: Path, results: dict[str, Any], seed: int, device: torch.devi
         Picture(painted, "Defects painted by the GAN onto parts without one"),
     ]
     for arm in results:
-        overlays = sorted((output / "trial" / "arms" / arm / "eval" / "overlays").glob("*.png"))
+        overlays = sorted((output / "trial" / "arms" / arm / "eval" / "overlays").glob("*-median.png"))
         pictures += [Picture(path, f"{arm}: {path.stem} (image, truth, prediction)") for path in overlays]
     write_report(output / "report.html", "flawsmith demo", NOTE, results, pictures)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Literal
 
 import torch
@@ -155,7 +154,6 @@ def _run_arm(
         sets = {painter: read(output / "synthetic" / painter).records for painter in arm.painters}
         painted = mixture(arm.painters, sets)
         yield from _task(f"{name}: train", train(learned, painted, config.train, model, seed, device))
-    rmtree(scores, ignore_errors=True)  # what an interrupted evaluation may have left
     yield from _task(f"{name}: evaluate", evaluate(Segmenter.load(model, device), test, scores))
 
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from flawsmith.gan.appearance import GAIN, appearance_size, measure_appearance
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import torch
-from flawsmith.gan.blocks import PixelNorm, dilate, distance_channel
 from scipy import ndimage
+
+from flawsmith.gan.blocks import PixelNorm, dilate, distance_channel
 
 
 def blob() -> torch.Tensor:

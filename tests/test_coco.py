@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
-from flawsmith.data.coco import CocoImage, document, encode
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
+
+from flawsmith.data.coco import CocoImage, document, encode
 
 
 def ring() -> np.ndarray:
@@ -27,7 +28,10 @@ def test_the_box_is_the_tightest_one() -> None:
 
 
 def test_the_reference_library_reads_the_file(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
-    images = [CocoImage("b.png", 61, 47, (encode("pit", ring()), encode("dent", ~ring()))), CocoImage("a.png", 61, 47, ())]
+    images = [
+        CocoImage("b.png", 61, 47, (encode("pit", ring()), encode("dent", ~ring()))),
+        CocoImage("a.png", 61, 47, ()),
+    ]
     (tmp_path / "a.json").write_text(json.dumps(document(images, ("dent", "pit"))))
     coco = COCO(tmp_path / "a.json")
     assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == ["a.png", "b.png"]

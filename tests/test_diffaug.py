@@ -1,4 +1,5 @@
 import torch
+
 from flawsmith.gan.diffaug import Jitter, apply_jitter, sample_jitter
 
 
@@ -20,5 +21,7 @@ def test_image_and_mask_move_together() -> None:
 
 def test_the_gradient_reaches_the_image() -> None:
     image = torch.rand(2, 1, 16, 16, requires_grad=True)
-    apply_jitter(sample_jitter(2, torch.Generator().manual_seed(0)), image, torch.ones(2, 1, 16, 16))[0].sum().backward()
+    apply_jitter(sample_jitter(2, torch.Generator().manual_seed(0)), image, torch.ones(2, 1, 16, 16))[
+        0
+    ].sum().backward()
     assert image.grad is not None and image.grad.abs().sum() > 0

@@ -1,4 +1,5 @@
 import torch
+
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig, masked_mean
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from flawsmith.data.checkpoint import load
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.select import Selection, select

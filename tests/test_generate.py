@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as rle
+
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.image import read_image, read_mask
 from flawsmith.data.read import read
@@ -15,7 +17,6 @@ from flawsmith.gan.generate import generate
 from flawsmith.gan.scene import SceneConfig
 from flawsmith.gan.trainer import FitConfig
 from flawsmith.gan.worker import GenerateConfig
-from pycocotools import mask as rle
 
 CPU = torch.device("cpu")
 

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from flawsmith.gan.generator import Generator, GeneratorConfig, compose
 
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from flawsmith.data.errors import UsageError
 from flawsmith.data.plan import open_run
 

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from flawsmith.data.image import read_image, to_float
 from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank, build
 from flawsmith.gan.painter import Job, Paint
-from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, counts, mixed, propose, span
+from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, propose, span
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def darkened(job: Job, by: float) -> Paint:
     return Paint(job.clean - np.float32(by), job.mask.astype(np.float32))
 
 
-def paint(scene: Scene, bank: Bank, by: float, config: SceneConfig = SceneConfig()) -> None:
+def paint(scene: Scene, bank: Bank, by: float) -> None:
+    config = SceneConfig()
     while not scene.done and scene.attempt < config.tries:
         proposal = propose(scene, bank, config, seed=1)
         if proposal is None or not accept(scene, proposal, darkened(proposal.job, by), config):
@@ -65,10 +67,6 @@ def test_defects_of_one_image_keep_apart(bank: Bank, selection: Selection) -> No
     scene.wanted = 3
     paint(scene, bank, 0.3)
     assert sum(mask.sum() for mask in scene.masks) == scene.mask.sum()
-
-
-def test_counts_are_those_of_the_real_images(bank: Bank) -> None:
-    assert counts(bank, 0) == [1] * 4
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

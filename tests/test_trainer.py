@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from flawsmith.data.errors import UsageError
 from flawsmith.gan.game import Blank, Real
 from flawsmith.gan.trainer import PATIENCE, Diverged, FitConfig, Trainer
