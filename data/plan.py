@@ -25,5 +25,4 @@ def open_run(output: Path, plan: dict[str, Any]) -> None:
         raise UsageError(
             output, "the output must be new, empty, or a run to continue", "other files", "choose a new -o"
         )
-    output.mkdir(parents=True, exist_ok=True)
     write_json(begun, plan)

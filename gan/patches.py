@@ -13,6 +13,7 @@ from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.game import Blank, Real
+from flawsmith.gan.instance import Instance
 from flawsmith.gan.placement import sample_place
 from flawsmith.gan.shapes import draw_shape, sample_shape
 
@@ -104,6 +105,10 @@ class BlankPatches:
             found = blank_patch(bank, good, defect, patch, rng(seed, "blank patch", index))
             if found is not None:
                 self.of_class.setdefault(defect, []).append(found)
+        for defect in present:
+            # No good part has room for this class: its own healed surroundings have to do.
+            if defect not in self.of_class:
+                self.of_class[defect] = [healed_patch(bank.instances[i], patch) for i in bank.members[defect]]
 
     def batch(self, step: int, defects: torch.Tensor) -> Blank:
         """One patch for each wanted class (N,)."""
@@ -135,6 +140,13 @@ def blank_patch(
         at = int(random.integers(len(rows)))
         return window(clean, mask, int(rows[at]), int(columns[at]), patch)
     return None
+
+
+def healed_patch(instance: Instance, patch: int) -> tuple[Array, NDArray[np.bool_]]:
+    """The healed surroundings (P, P, C) and the mask (P, P) of a real defect."""
+    rows, columns = np.nonzero(instance.mask)
+    middle = len(rows) // 2
+    return window(instance.healed, instance.mask, int(rows[middle]), int(columns[middle]), patch)
 
 
 def window(clean: Array, mask: NDArray[np.bool_], row: int, column: int, patch: int) -> tuple[Array, NDArray[np.bool_]]:
