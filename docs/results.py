@@ -1,6 +1,7 @@
-"""The figures of docs/results.md: whole trials on real parts, every arm on the same split, draw and seed.
+r"""The figures of docs/results.md: whole trials on real parts, every arm on the same split, draw and seed.
 
-python docs/results.py magnetic_tile=FOLDER:blowhole,crack,break ball_screw=FOLDER --pictures ball_screw
+python docs/results.py magnetic_tile=FOLDER:blowhole,crack,break ball_screw=FOLDER \
+    --pictures "ball_screw=BSData, Schlagenhauf et al., CC BY-SA 4.0"
 """
 
 import argparse
@@ -21,14 +22,15 @@ from flawsmith.gan.preview import preview
 from flawsmith.segment.trial import TrialConfig, trial
 
 HERE = Path(__file__).parent
+ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
 SCORES = ("pixel_ap", "dice", "iou", "aupro", "image_auroc", "image_ap")
 INTRODUCTION = """# Results on real parts
 
 Written by `docs/results.py`; do not edit. One row is one segmenter: the same network, initial weights, steps, batch and
-augmentation in every arm, scored on whole held-out parts (half of the groups, never seen by anything that learned or chose).
-`real` sees {real} real defect images of each class and the good parts of the pool; the others see painted defects as well.
-Figures are means over {seeds}; **a difference within one or two seeds is no evidence**: two trainings of one arm
-differ by about 0.05 in pixel AP. Goals, intervals and a verdict are the business of the benchmark, which is not built yet.
+augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups, and
+nothing that learned or chose saw it. `real` learns from {real} real defect images of each class and the good parts of
+the pool; the other arms see painted defects as well. Figures are means over {seeds}. **One or two seeds are no
+evidence**: two trainings of one arm differ by about 0.05 in pixel AP. Intervals and a verdict need the benchmark.
 
     {command}
 """
@@ -52,16 +54,14 @@ class Product:
 
 def run(product: Product, options: argparse.Namespace, device: torch.device) -> list[Mapping[str, Any]]:
     """One trial a seed, each with its own split; what is finished in the work folder is not done again."""
-    results = []
+    results, config = [], TrialConfig(count=options.count)
     for seed in range(options.seeds):
-        work = options.work / product.name / str(seed)
+        work, task = options.work / product.name / str(seed), ""
         split = work / "split.json"
         if not split.exists():
             make_split(read(product.folder), 0.5, seed).save(split)
-        config, task = TrialConfig(count=options.count), ""
-        for event in trial(
-            product.folder, split, options.real, seed, options.arms, config, work / "trial", device, product.classes
-        ):
+        plan = (product.folder, split, options.real, seed, options.arms, config, work / "trial", device)
+        for event in trial(*plan, classes=product.classes):
             if event["task"] != task:
                 task = event["task"]
                 print(f"{product.name}, seed {seed}: {task}", flush=True)
@@ -69,47 +69,48 @@ def run(product: Product, options: argparse.Namespace, device: torch.device) -> 
     return results
 
 
-def table(results: Sequence[Mapping[str, Any]], part: str, scores: Sequence[str]) -> str:
+def table(results: Sequence[Mapping[str, Any]], part: str) -> str:
     """A Markdown table of one part of the metrics ("overall" or a class): rows are arms, means over seeds."""
-    lines = ["| arm | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|"]
+    lines = ["| arm | " + " | ".join(SCORES) + " |", "|---" * (len(SCORES) + 1) + "|"]
     for arm in results[0]:
         found = [result[arm]["overall"] if part == "overall" else result[arm]["per_class"][part] for result in results]
-        lines.append(f"| {arm} | " + " | ".join(f"{mean(one[score] for one in found):.3f}" for score in scores) + " |")
+        lines.append(f"| {arm} | " + " | ".join(f"{mean(one[score] for one in found):.3f}" for score in SCORES) + " |")
     return "\n".join(lines)
 
 
 def section(product: Product, results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
     """The product's part of the page."""
     work = options.work / product.name / "0"
-    dataset, split = read(product.folder), Split.load(work / "split.json")
-    test = [record for record in split.test(dataset) if record.good or set(record.defects) & set(next(iter(classes(results))))]
-    good = sum(record.good for record in test)
-    text = [f"## {product.name}", f"{len(test)} held-out images (of seed 0), {good} of them good.", table(results, "overall", SCORES)]
-    per_class = list(next(iter(classes(results))))
-    if len(per_class) > 1:
-        text += [f"### {name}\n\n{table(results, name, SCORES)}" for name in per_class]
+    classes = list(next(iter(results[0].values()))["per_class"])
+    held_out = Split.load(work / "split.json").test(read(product.folder))
+    good = sum(record.good for record in held_out)
+    bad = sum(bool(set(record.defects) & set(classes)) for record in held_out)
+    counts = f"Held out (of seed 0): {bad} images with a defect, {good} good ones."
+    text = [f"## {product.name}", counts, table(results, "overall")]
+    if len(classes) > 1:
+        text += [f"### {name}\n\n{table(results, name)}" for name in classes]
     if product.name in options.pictures:
-        text += pictures(product, work, device=pick_device("cpu"))
+        text += pictures(product, work, options.pictures[product.name])
     return "\n\n".join(text)
 
 
-def classes(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The class names of each result."""
-    return [list(next(iter(result.values()))["per_class"]) for result in results]
-
-
-def pictures(product: Product, work: Path, device: torch.device) -> list[str]:
-    """Painted defects and the segmenter's best, median and worst image, as Markdown; only for data that may be shown."""
+def pictures(product: Product, work: Path, whom: str) -> list[str]:
+    """Painted defects and the segmenter's best, median and worst image, as Markdown, with the photographs' credit."""
     sheet = HERE / "pictures" / f"{product.name}.png"
-    good = Split.load(work / "split.json").pool(read(product.folder))
-    preview(work / "trial" / "fit", [record for record in good if record.good], sheet, 0, device)
+    pool = Split.load(work / "split.json").pool(read(product.folder))
+    preview(work / "trial" / "fit", [record for record in pool if record.good], sheet, 0, pick_device("cpu"))
     text = [f"Real defects, painted ones and their masks:\n\n![painted](pictures/{sheet.name})"]
     for overlay in sorted((work / "trial" / "arms" / "real+gan" / "eval" / "overlays").glob("*.png")):
         copy = HERE / "pictures" / f"{product.name}_{overlay.name}"
         copyfile(overlay, copy)
         text.append(f"`real+gan`, {overlay.stem}: image, truth, prediction\n\n![{overlay.stem}](pictures/{copy.name})")
-    notice = product.folder / "LICENSE"
-    return [*text, f"Photographs: {notice.read_text().splitlines()[0]}" if notice.exists() else ""]
+    return [*text, f"Photographs: {whom}; the pictures here are under the same licence."]
+
+
+def credit(text: str) -> tuple[str, str]:
+    """NAME=CREDIT: a product whose licence lets its pictures be shown, and whom to name."""
+    name, _, whom = text.partition("=")
+    return name, whom
 
 
 def main() -> None:
@@ -119,19 +120,18 @@ def main() -> None:
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="images from each painter")
-    parser.add_argument("--arms", type=lambda text: text.split(","), default=["real", "real+paste", "real+gan", "real+gan+paste"])
-    parser.add_argument("--pictures", type=lambda text: text.split(","), default=[], help="products whose licence lets them be shown")
+    parser.add_argument("--arms", type=lambda text: text.split(","), default=ARMS)
+    parser.add_argument("--pictures", nargs="*", type=credit, default=[], metavar="NAME=CREDIT")
     parser.add_argument("--work", type=Path, default=Path("runs/results"))
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
+    options.pictures = dict(options.pictures)
     device = pick_device(options.device)
     shown = " ".join(f"{p.name}=FOLDER" + (f":{','.join(p.classes)}" if p.classes else "") for p in options.products)
-    extra = f" --pictures {','.join(options.pictures)}" if options.pictures else ""
-    command = f"python docs/results.py {shown} --real {options.real} --seeds {options.seeds}{extra}"
+    command = f"python docs/results.py {shown} --real {options.real} --seeds {options.seeds} --count {options.count}"
     seeds = "one seed" if options.seeds == 1 else f"{options.seeds} seeds"
     parts = [INTRODUCTION.format(real=options.real, seeds=seeds, command=command)]
-    for product in options.products:
-        parts.append(section(product, run(product, options, device), options))
+    parts += [section(product, run(product, options, device), options) for product in options.products]
     write_text(HERE / "results.md", "\n\n".join(parts).rstrip() + "\n")
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from flawsmith.gan.blocks import dilate
+from flawsmith.gan.blocks import dilate, mean_over
 
 GAIN = 3.0  # brings the figures of usual defects to about the spread of a standard normal latent
 
@@ -32,8 +32,3 @@ def measure_appearance(image: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
         spread = mean_over((change - mean[:, :, None, None]).square().mean(1, keepdim=True), region)
         parts += [mean, (spread + 1e-4).sqrt()]
     return GAIN * torch.cat(parts, 1)
-
-
-def mean_over(values: Tensor, region: Tensor) -> Tensor:
-    """Mean of (N, C, H, W) over (N, 1, H, W) -> (N, C)."""
-    return (values * region).sum((2, 3)) / region.sum((2, 3)).clamp_min(1)

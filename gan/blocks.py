@@ -29,6 +29,11 @@ def soften(mask: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(F.pad(mask, (radius,) * 4, mode="replicate"), side, stride=1)
 
 
+def mean_over(values: Tensor, region: Tensor) -> Tensor:
+    """Mean of (N, C, H, W) over (N, 1, H, W) -> (N, C)."""
+    return (values * region).sum((2, 3)) / region.sum((2, 3)).clamp_min(1)
+
+
 class PixelNorm(nn.Module):
     """Unit root mean square over the channels of each pixel (Karras et al. 2018): local, so any window size agrees."""
 

@@ -83,8 +83,8 @@ class Game(nn.Module):
         mask = torch.cat([real.mask, blank.mask])
         defect = torch.cat([real.defect, blank.defect])
         latent = torch.cat([own, drawn])
-        residual, alpha = self.generator(clean, mask, defect, latent, normal(mask.shape, rng, mask.device))
-        return Painted(compose(clean, residual, alpha), clean, mask, defect, latent, mean, log_variance)
+        content, alpha = self.generator(clean, mask, defect, latent, normal(mask.shape, rng, mask.device))
+        return Painted(compose(clean, content, alpha), clean, mask, defect, latent, mean, log_variance)
 
     def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator) -> Tensor:
         """For each defect of the batch a latent between two of its class, as new ones will have: (N, Z) -> (N, Z)."""

@@ -1,5 +1,6 @@
-"""The painter's network: a clean patch, a mask, a class and a latent give a residual and a soft alpha."""
+"""The painter's network: a clean patch, a mask, a class and a latent give a defect's pixels and a soft alpha."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -7,9 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.gan.blocks import ModulatedBlock, dilate, distance_channel, soften
+from flawsmith.gan.blocks import ModulatedBlock, PixelNorm, dilate, distance_channel, mean_over, soften
 
 STRIDE = 8  # windows are padded to a multiple of this, px
+DARKEST = 0.03  # least brightness that a part is taken to have: below, ratios are noise
+LEAST_ALPHA = 0.25  # inside the mask
+BRIGHTEST = 2.5  # times the brightness around: the most that a defect's own pixels can be
+START = math.log(1 / (BRIGHTEST - 1))  # the logit at which they are as bright as what is around
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Generator(nn.Module):
         self.middle = ModulatedBlock(widths[-1], config.style)
         self.ups = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(list(pairwise(widths))))
         self.up_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in reversed(widths[:-1]))
+        self.norm = PixelNorm()  # bounds what reaches the head: its sigmoids saturated, and stayed so, without
         self.head = nn.Conv2d(widths[0], 4 * (config.channels + 1), 3, padding=1)
         nn.init.normal_(self.head.weight, std=0.01)
         assert self.head.bias is not None
@@ -51,13 +57,15 @@ class Generator(nn.Module):
     def forward(
         self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What to add to clean (N, C, H, W) in [0, 1], and how strongly: compose() puts it on.
+        """A defect's own pixels and how far they cover the clean ones: compose() puts them on.
 
-        mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) standard normal. Returns residual
-        (N, C, H, W) in [-1, 1] and alpha (N, 1, H, W) in [0, 1], zero farther than `reach` px from the mask.
+        clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal.
+        Returns content (N, C, H, W) >= 0 and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
+        # In units of the brightness around: a defect on a darker part is darker in proportion, whatever was trained on.
+        level = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
         style = self.style(torch.cat([latent, self.embed(defect)], 1))
-        x = torch.cat([2 * clean - 1, 2 * mask - 1, distance_channel(mask), noise], 1)
+        x = torch.cat([(clean / level - 1).clamp(-1, 2), 2 * mask - 1, distance_channel(mask), noise], 1)
         x = self.stem(F.pixel_unshuffle(x, 2))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down_blocks):
@@ -69,12 +77,16 @@ class Generator(nn.Module):
         for up, block in zip(self.ups, self.up_blocks, strict=True):
             x = F.interpolate(up(x), scale_factor=2.0, mode="nearest") + skips.pop()
             x = block(x, style)
-        out = F.pixel_shuffle(self.head(F.leaky_relu(x, 0.2)), 2).float()
-        alpha = torch.sigmoid(out[:, -1:] + 6 * soften(mask, 1) - 2)  # opaque inside, fading at the rim, to begin with
-        alpha = alpha * soften(dilate(mask, self.config.reach - 1), 1)
-        return torch.tanh(out[:, :-1]), alpha
+        out = F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float()
+        # Both start out modest: content as bright as the part, three quarters opaque inside, fading at the rim.
+        content = level * BRIGHTEST * torch.sigmoid(out[:, :-1] + START)
+        rim = soften(mask, 1)
+        alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
+        # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.
+        alpha = LEAST_ALPHA * rim + (1 - LEAST_ALPHA * rim) * alpha
+        return content, alpha * soften(dilate(mask, self.config.reach - 1), 1)
 
 
-def compose(clean: Tensor, residual: Tensor, alpha: Tensor) -> Tensor:
-    """clean + alpha * residual, (N, C, H, W) in [0, 1]."""
-    return (clean + alpha * residual).clamp(0, 1)
+def compose(clean: Tensor, content: Tensor, alpha: Tensor) -> Tensor:
+    """clean + alpha * (content - clean), (N, C, H, W) in [0, 1]."""
+    return (clean + alpha * (content - clean)).clamp(0, 1)

@@ -66,10 +66,10 @@ class LearnedPainter:
             noise[index] = torch.from_numpy(random.standard_normal(noise.shape[1:], np.float32))
         with autocast(self.device):
             moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise))
-            residual, alpha = self.generator(*moved)
-        change = residual.float().cpu().numpy().transpose(0, 2, 3, 1)[:, :height, :width]
+            content, alpha = self.generator(*moved)
+        pixels = content.float().cpu().numpy().transpose(0, 2, 3, 1)[:, :height, :width]
         opacity = alpha.float().cpu().numpy()[:, 0, :height, :width]
-        return [Paint(job.clean + change[index], opacity[index]) for index, job in enumerate(jobs)]
+        return [Paint(pixels[index], opacity[index]) for index in range(len(jobs))]
 
     def stack(self, images: list[Tensor]) -> Tensor:
         """Images (C, H, W) as a full micro-batch whose sides the network can halve, continued at the border."""

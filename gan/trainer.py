@@ -10,6 +10,7 @@ from flawsmith.data.errors import UsageError
 from flawsmith.data.seeds import rng
 from flawsmith.gan.game import Blank, Game, GameConfig, Real
 
+WARMUP = 30  # steps: Adam's first ones are large whatever the gradient
 PATIENCE = 5  # skipped steps in a row before the run counts as diverged
 
 
@@ -85,9 +86,9 @@ class Trainer:
         return True
 
     def set_rates(self, step: int) -> None:
-        """Constant, then a straight fall to a tenth over the last third: what is averaged has settled."""
+        """A short rise, then constant, then a straight fall to a tenth over the last third: the average settles."""
         left = (self.config.steps - step) / max(self.config.steps / 3, 1)
-        factor = max(min(1.0, left), 0.1)
+        factor = max(min(1.0, left), 0.1) * min(1.0, (step + 1) / WARMUP)
         for optimiser, rate in ((self.painter, self.config.rate), (self.critic, self.config.critic_rate)):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor

@@ -26,18 +26,18 @@ def inputs(height: int, width: int, count: int = 1) -> tuple[torch.Tensor, ...]:
 @torch.no_grad()
 def test_alpha_is_exactly_zero_beyond_its_reach(generator: Generator) -> None:
     clean, mask, *rest = inputs(40, 48)
-    residual, alpha = generator(clean, mask, *rest)
+    content, alpha = generator(clean, mask, *rest)
     rows, columns = torch.nonzero(alpha[0, 0], as_tuple=True)
     assert rows.min() == 10 and rows.max() == 21 and columns.min() == 8 and columns.max() == 23
-    painted = compose(clean, residual, alpha)
+    painted = compose(clean, content, alpha)
     assert torch.equal(painted[..., alpha[0, 0] == 0], clean[..., alpha[0, 0] == 0])
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(32, 32), (40, 96), (136, 24)])
 def test_any_size_that_is_a_multiple_of_the_stride(generator: Generator, size: tuple[int, int]) -> None:
-    residual, alpha = generator(*inputs(*size))
-    assert residual.shape == (1, 3, *size) and alpha.shape == (1, 1, *size)
+    content, alpha = generator(*inputs(*size))
+    assert content.shape == (1, 3, *size) and alpha.shape == (1, 1, *size)
 
 
 @torch.no_grad()
@@ -59,8 +59,8 @@ def test_class_and_latent_and_noise_all_reach_the_paint(generator: Generator) ->
     torch.nn.init.normal_(generator.head.weight, std=0.1)
     for block in [*generator.down_blocks, *generator.up_blocks, generator.middle]:
         torch.nn.init.normal_(block.second.weight, std=0.1)
-    residual, alpha = generator(*values)
-    (residual * alpha).square().sum().backward()
     clean, mask, _, latent, noise = values
+    content, alpha = generator(*values)
+    ((content - clean) * alpha).square().sum().backward()
     assert all(value.grad is not None and value.grad.abs().max() > 0 for value in (clean, mask, latent, noise))
     assert generator.embed.weight.grad is not None and generator.embed.weight.grad[0].abs().max() > 0

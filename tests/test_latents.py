@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 import torch
+
 from flawsmith.gan.latents import Latents
 
-LATENTS = Latents(
-    torch.tensor([[0.0, 0.0], [1.0, 2.0], [50.0, 50.0]]), torch.zeros(3, 2), torch.tensor([0, 0, 1])
-)
+LATENTS = Latents(torch.tensor([[0.0, 0.0], [1.0, 2.0], [50.0, 50.0]]), torch.zeros(3, 2), torch.tensor([0, 0, 1]))
 
 
 def test_a_draw_lies_between_two_real_defects_of_its_class() -> None:

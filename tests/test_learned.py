@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from flawsmith.data.checkpoint import load, save
 from flawsmith.data.errors import UserError
 from flawsmith.gan.canvas import ShapeParams

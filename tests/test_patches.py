@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank, build
 from flawsmith.gan.patches import BlankPatches, RealPatches, View, window

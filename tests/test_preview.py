@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import read_image
 from flawsmith.data.select import select
