@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flawsmith.data.record import Record
 
-INTERRUPTED = "interrupted: the same command continues where this one stopped"
+INTERRUPTED = "interrupted: give the same command again to go on"
 
 
 class App(click.Group):
@@ -56,7 +56,7 @@ def fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
 def main() -> None:
     """Learn how a defect looks, paint it onto good parts with exact masks, and measure whether it helped.
 
-    Every command continues an interrupted run when it is given again. Exit codes: 0 done, 1 bad data, 2 usage,
+    An interrupted fit, generate or demo goes on when given again. Exit codes: 0 done, 1 bad data, 2 usage,
     3 partly done, 130 interrupted.
     """
 

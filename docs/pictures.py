@@ -12,7 +12,7 @@ from scipy import ndimage
 from flawsmith.data.image import read_image, to_float, write_image
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
-from flawsmith.data.sample import load
+from flawsmith.data.sample import Sample, load
 
 OVERVIEW = Path(__file__).parent / "pictures" / "overview.png"
 SIDE, GAP, ZOOM = 112, 6, 2  # px of a panel, px between panels, how many screen pixels a pixel gets
@@ -33,19 +33,20 @@ def panel(image: NDArray[Any], centre: tuple[int, int]) -> Panel:
     return rgb[top : top + SIDE, left : left + SIDE].repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
 
 
-def largest(entries: list[dict[str, Any]], defect: str) -> dict[str, Any]:
-    """Of one class, the painted image with the largest painted area: what it shows can be seen in a small picture."""
-    return max(
-        (one for one in entries if one["class"] == defect), key=lambda one: sum(d["area"] for d in one["defects"])
-    )
+def clarity(sample: Sample) -> float:
+    """How well a defect shows in a panel: its step to a ring of 6 px over the texture, and a fair area."""
+    mask, grey = sample.masks[0], to_float(sample.image, 1)[0]
+    ring = ndimage.binary_dilation(mask, iterations=6) & ~mask
+    step = abs(float(grey[mask].mean() - grey[ring].mean())) / float(grey[ring].std())
+    return float(np.log(step + 1e-3) - 0.5 * abs(np.log(mask.sum() * 20 / SIDE**2)))  # fair: a twentieth of the panel
 
 
-def row(defect: str, parts: dict[str, Record], painted: dict[str, Record], entry: dict[str, Any]) -> Panel:
-    """Real | clean | painted | mask of one class."""
-    real = max(
-        (one for one in parts.values() if defect in one.defects), key=lambda one: load(one, [defect]).masks.sum()
-    )
-    labelled, made = load(real, [defect]), load(painted[entry["image"]], [defect])
+def row(defect: str, parts: dict[str, Record], painted: dict[str, Record], entries: list[dict[str, Any]]) -> Panel:
+    """Real | clean | painted | mask of one class, the clearest of each: chosen by a rule and not by hand."""
+    labelled = max((load(one, [defect]) for one in parts.values() if defect in one.defects), key=clarity)
+    mine = [one for one in entries if one["class"] == defect]
+    entry = max(mine, key=lambda one: clarity(load(painted[one["image"]], [defect])))
+    made = load(painted[entry["image"]], [defect])
     centre, mask = middle(made.masks[0]), made.masks[0]
     panels = [
         panel(labelled.image, middle(labelled.masks[0])),
@@ -63,7 +64,7 @@ def main(demo: Path) -> None:
     lines = (demo / "trial" / "synthetic" / "gan" / "provenance.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines]
     real, made = ({one.name: one for one in dataset.records} for dataset in (parts, painted))
-    rows = [row(defect, real, made, largest(entries, defect)) for defect in painted.classes]
+    rows = [row(defect, real, made, entries) for defect in painted.classes]
     gap = np.full((GAP, rows[0].shape[1], 3), 255, np.uint8)
     write_image(OVERVIEW, np.concatenate([piece for one in rows for piece in (one, gap)][:-1]))
     print(OVERVIEW)

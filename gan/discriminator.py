@@ -20,9 +20,10 @@ class DiscriminatorConfig:
 
 
 class Discriminator(nn.Module):
-    """Two heads on one trunk: the region head pools over the mask, the patch head judges every place (PatchGAN).
+    """Three heads on one trunk: the region head pools over the mask; two more judge every place there (PatchGAN).
 
-    The class enters by projection (Miyato & Koyama 2018) in both, the mask as an input channel.
+    The class enters each by projection (Miyato & Koyama 2018), the mask as an input channel. Places far from the
+    mask do not count: there real and painted are alike, and would only dilute what the critic says about texture.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -35,24 +36,37 @@ class Discriminator(nn.Module):
         self.region = nn.Linear(widths[-2] + widths[-1], widths[-1])
         self.region_out = nn.Linear(widths[-1], 1)
         self.region_class = nn.Embedding(config.classes, widths[-1])
-        self.patch_out = nn.Conv2d(widths[-1], 1, 1)
-        self.patch_class = nn.Embedding(config.classes, widths[-1])
+        self.places = nn.ModuleList(PlaceHead(w, config.classes) for w in widths[-2:])
 
     def forward(self, image: Tensor, mask: Tensor, defect: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1], (N, 1, H, W), (N,) long -> (N, 2) logits: region, patch (mean over places)."""
+        """(N, C, H, W) in [0, 1], (N, 1, H, W), (N,) long -> (N, 3) logits: region, fine places, coarse places."""
         x = self.stem(F.pixel_unshuffle(torch.cat([2 * image - 1, 2 * mask - 1], 1), 2))
-        fine = x
+        levels: list[Tensor] = []
         for level, block in enumerate(self.blocks):
             x = block(x)
+            levels.append(F.leaky_relu(x, 0.2))
             if level < len(self.downs):
-                fine = x
                 x = self.downs[level](x)
-        x = F.leaky_relu(x, 0.2)
-        pooled = torch.cat([masked_mean(F.leaky_relu(fine, 0.2), mask), masked_mean(x, mask)], 1)
+        fine, coarse = levels[-2:]
+        pooled = torch.cat([masked_mean(fine, mask), masked_mean(coarse, mask)], 1)
         hidden = F.leaky_relu(self.region(pooled), 0.2)
         region = self.region_out(hidden)[:, 0] + (hidden * self.region_class(defect)).mean(1)
-        places = self.patch_out(x)[:, 0] + (x * self.patch_class(defect)[:, :, None, None]).mean(1)
-        return torch.stack([region, places.mean((1, 2))], 1).float()
+        places = [head(features, mask, defect) for head, features in zip(self.places, (fine, coarse), strict=True)]
+        return torch.stack([region, *places], 1).float()
+
+
+class PlaceHead(nn.Module):
+    """A logit at every place of a feature map, averaged over the mask."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.out = nn.Conv2d(width, 1, 1)
+        self.of_class = nn.Embedding(classes, width)
+
+    def forward(self, features: Tensor, mask: Tensor, defect: Tensor) -> Tensor:
+        """(N, C, h, w), (N, 1, H, W), (N,) long -> (N,)."""
+        logits = self.out(features) + (features * self.of_class(defect)[:, :, None, None]).mean(1, keepdim=True)
+        return masked_mean(logits, mask)[:, 0]
 
 
 def masked_mean(features: Tensor, mask: Tensor) -> Tensor:

@@ -32,14 +32,20 @@ def fit(
         "defects": [record.name for record in selection.defects],
     }
     open_run(output, plan)
-    bank = Bank.load(output / "bank.safetensors") if (output / "bank.safetensors").exists() else build(selection, seed)
-    bank.save(output / "bank.safetensors")
+    bank = open_bank(output / "bank.safetensors", selection, seed)
     if config.steps == 0 or (output / "generator.safetensors").exists():
         return
     trainer = Trainer(bank.channels, len(bank.classes), config, seed, device)
     yield from run(trainer, bank, selection, config, output)
     finish(trainer, bank, output)
     (output / "state.safetensors").unlink(missing_ok=True)
+
+
+def open_bank(path: Path, selection: Selection, seed: int) -> Bank:
+    """The bank of a run that was begun, or a new one, written before it is used."""
+    if not path.exists():
+        build(selection, seed).save(path)
+    return Bank.load(path)
 
 
 def run(

@@ -94,7 +94,7 @@ class Game(nn.Module):
         return own[first].lerp(own[second], weight)
 
     def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator) -> Tensor:
-        """The discriminator's logits (N, 2) behind augmentation, for real and painted alike."""
+        """The discriminator's logits (N, 3) behind augmentation, for real and painted alike."""
         image, mask = apply_jitter(sample_jitter(len(image), rng), image, mask)
         result: Tensor = self.discriminator(image, mask, defect)
         return result

@@ -63,9 +63,9 @@ class Generator(nn.Module):
         Returns content (N, C, H, W) >= 0 and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
         # In units of the brightness around: a defect on a darker part is darker in proportion, whatever was trained on.
-        level = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
+        around = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
         style = self.style(torch.cat([latent, self.embed(defect)], 1))
-        x = torch.cat([(clean / level - 1).clamp(-1, 2), 2 * mask - 1, distance_channel(mask), noise], 1)
+        x = torch.cat([(clean / around - 1).clamp(-1, 2), 2 * mask - 1, distance_channel(mask), noise], 1)
         x = self.stem(F.pixel_unshuffle(x, 2))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down_blocks):
@@ -79,7 +79,7 @@ class Generator(nn.Module):
             x = block(x, style)
         out = F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float()
         # Both start out modest: content as bright as the part, three quarters opaque inside, fading at the rim.
-        content = level * BRIGHTEST * torch.sigmoid(out[:, :-1] + START)
+        content = around * BRIGHTEST * torch.sigmoid(out[:, :-1] + START)
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.

@@ -31,22 +31,23 @@ class Run:
             raise UserError(folder, "this is no run folder", "no bank.safetensors", "make one with flawsmith fit")
         return cls(folder, Bank.load(folder / "bank.safetensors"))
 
+    def files(self, painter: str) -> list[Path]:
+        """What the painter is made of; raises UserError where the learned one was not trained to its end."""
+        bank, weights = self.folder / "bank.safetensors", self.folder / "generator.safetensors"
+        if painter != "gan":
+            return [bank]
+        if not weights.exists():
+            fix = "finish flawsmith fit, or choose --painter paste, poisson or procedural"
+            raise UserError(self.folder, "this run has no trained generator", "no generator.safetensors", fix)
+        return [bank, weights]
+
     def painter(self, name: str, device: torch.device) -> Painter:
-        """The painter called `name`; the learned one needs a finished training."""
+        """The painter called `name`, one of PAINTERS."""
         from flawsmith.gan.learned import LearnedPainter
 
-        if name == "gan":
-            weights = self.folder / "generator.safetensors"
-            if not weights.exists():
-                raise UserError(
-                    self.folder, "this run has no trained generator", "no generator.safetensors",
-                    "finish flawsmith fit, or choose --painter paste, poisson or procedural",
-                )  # fmt: skip
-            return LearnedPainter.load(weights, device)
         makers: dict[str, Callable[[Bank], Painter]] = {"paste": Paste, "poisson": Poisson, "procedural": Procedural}
-        return makers[name](self.bank)
+        return LearnedPainter.load(self.files(name)[1], device) if name == "gan" else makers[name](self.bank)
 
     def fingerprint(self, painter: str) -> str:
-        """What the painter is made of: the checksums of its files."""
-        names = ["bank.safetensors", *(["generator.safetensors"] if painter == "gan" else [])]
-        return " ".join(identity(self.folder / name) for name in names)
+        """The checksums of what the painter is made of."""
+        return " ".join(identity(path) for path in self.files(painter))

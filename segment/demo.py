@@ -30,9 +30,9 @@ class DemoConfig:
 
     photos: int = 2  # photographs of each of the 76 parts: enough to need a split by part
     real: int = 5  # real defect images of each class: few, as in the job that this is for
-    arms: tuple[str, ...] = ("real", "real+paste", "real+gan", "real+gan+paste")
+    arms: tuple[str, ...] = ("real", "real+paste", "real+gan")  # a fourth would leave each too few steps
     trial: TrialConfig = field(
-        default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), train=TrainConfig(steps=180), count=120)
+        default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), train=TrainConfig(steps=220), count=120)
     )
 
 

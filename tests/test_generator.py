@@ -64,3 +64,12 @@ def test_class_and_latent_and_noise_all_reach_the_paint(generator: Generator) ->
     ((content - clean) * alpha).square().sum().backward()
     assert all(value.grad is not None and value.grad.abs().max() > 0 for value in (clean, mask, latent, noise))
     assert generator.embed.weight.grad is not None and generator.embed.weight.grad[0].abs().max() > 0
+
+
+@torch.no_grad()
+def test_a_darker_part_gets_a_paint_that_is_darker_in_proportion(generator: Generator) -> None:
+    torch.nn.init.normal_(generator.head.weight, std=0.3)
+    clean, *rest = inputs(32, 32)
+    content, alpha = generator(clean, *rest)
+    darker, same_alpha = generator(0.5 * clean, *rest)
+    assert torch.allclose(darker, 0.5 * content, atol=1e-5) and torch.allclose(same_alpha, alpha, atol=1e-5)
