@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+DARKEST = 0.03  # least brightness that a part is taken to have: below, ratios are noise
+
 
 def distance_channel(mask: Tensor, reach: int = 8) -> Tensor:
     """How deep a pixel lies in the mask: (N, 1, H, W) 0/1 -> float in [0, 1], 1 from `reach` px inside on.

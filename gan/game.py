@@ -1,5 +1,7 @@
 """The adversarial game: three networks and one step of each. Knows no data set, no logging, no averaging."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +33,7 @@ class GameConfig:
     appearance: float = 1.0  # what was asked for must be measured in what was painted: else the latent is ignored
     latent: float = 0.3  # the same for the part of the latent that the encoder reads
     smooth: float = 0.1  # slope penalty on real and painted patches (R1 + R2)
+    smooth_every: int = 4  # steps from one to the next, which counts that much more (Karras et al. 2020)
     sigma: float = 0.03  # step of that penalty, in image units: about the noise of a camera
 
 
@@ -93,17 +96,23 @@ class Game(nn.Module):
         weight = torch.rand(len(own), 1, generator=rng).to(own.device)
         return own[first].lerp(own[second], weight)
 
+    @contextmanager
+    def fixed_critic(self) -> Iterator[None]:
+        """Within it the discriminator only passes gradients on: its own would be thrown away."""
+        self.discriminator.requires_grad_(False)
+        yield
+        self.discriminator.requires_grad_(True)
+
     def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator) -> Tensor:
         """The discriminator's logits (N, 3) behind augmentation, for real and painted alike."""
         image, mask = apply_jitter(sample_jitter(len(image), rng), image, mask)
         result: Tensor = self.discriminator(image, mask, defect)
         return result
 
-    def discriminator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
+    def discriminator_loss(self, real: Real, painted: "Painted", step: int, rng: torch.Generator) -> Terms:
         """Real beats painted, and beats real pixels under a wrong mask or nothing under a right one; gentle slopes."""
         wrong, wrong_mask = self.wrong_pairs(real, rng)
         count = len(real.image)
-        # One augmentation for all of a group keeps the comparison fair: pair i differs in the defect alone.
         image = torch.cat([real.image, painted.image.detach(), wrong])
         mask = torch.cat([real.mask, painted.mask, wrong_mask])
         defect = torch.cat([real.defect, painted.defect, real.defect])
@@ -111,16 +120,18 @@ class Game(nn.Module):
         logits = self.discriminator(image, mask, defect)
         good, fake, off = logits[:count], logits[count:-count], logits[-count:]
         game = relativistic(good.repeat(2, 1), fake) + relativistic(good, off)
-        noise = normal(image[:-count].shape, rng, image.device)
+        parts = {"d_game": game.item(), "d_margin": float(good.detach().mean() - fake.detach().mean())}
+        if step % self.config.smooth_every:
+            return game, parts
+        kept = slice(0, -count)  # real and painted: R1 and R2
         slope = smoothness(
-            lambda x: self.discriminator(x, mask[:-count], defect[:-count]),
-            image[:-count],
-            logits[:-count],
+            lambda x: self.discriminator(x, mask[kept], defect[kept]),
+            image[kept],
+            logits[kept],
             self.config.sigma,
-            noise,
+            normal(image[kept].shape, rng, image.device),
         )
-        margin = float(good.detach().mean() - fake.detach().mean())
-        return game + self.config.smooth * slope, {"d_game": game.item(), "d_slope": slope.item(), "d_margin": margin}
+        return game + self.config.smooth * self.config.smooth_every * slope, {**parts, "d_slope": slope.item()}
 
     def wrong_pairs(self, real: Real, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Negatives that are not painted: healed surface under the right mask; the real defect under a moved mask."""
@@ -133,10 +144,11 @@ class Game(nn.Module):
     def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
         """Painted beats real; the paired branch reconstructs; the latent can be read back; something is visible."""
         count, weights = len(real.image), self.config
-        image = torch.cat([real.image, painted.image])
-        mask = torch.cat([real.mask, painted.mask])
-        logits = self.judge(image, mask, torch.cat([real.defect, painted.defect]), rng)
-        game = relativistic(logits[count:], logits[:count].detach().repeat(2, 1))
+        with self.fixed_critic():
+            with torch.no_grad():
+                good = self.judge(real.image, real.mask, real.defect, rng)
+            fake = self.judge(painted.image, painted.mask, painted.defect, rng)
+        game = relativistic(fake, good.repeat(2, 1))
         copy, original = painted.image[:count], real.image
         rebuilt = masked_l1(copy, original, real.mask) + masked_l1(gradients(copy), gradients(original), real.mask)
         kl = gaussian_kl(painted.mean, painted.log_variance)

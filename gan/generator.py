@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.gan.blocks import ModulatedBlock, PixelNorm, dilate, distance_channel, mean_over, soften
+from flawsmith.gan.blocks import DARKEST, ModulatedBlock, PixelNorm, dilate, distance_channel, mean_over, soften
 
 STRIDE = 8  # windows are padded to a multiple of this, px
-DARKEST = 0.03  # least brightness that a part is taken to have: below, ratios are noise
 LEAST_ALPHA = 0.25  # inside the mask
 BRIGHTEST = 2.5  # times the brightness around: the most that a defect's own pixels can be
 START = math.log(1 / (BRIGHTEST - 1))  # the logit at which they are as bright as what is around
