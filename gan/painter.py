@@ -1,5 +1,6 @@
 """What every painter does: jobs in, painted windows out. Painters know nothing of data sets, placement or files."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import ShapeParams
 from flawsmith.gan.region import Mask, Pixels
 
@@ -40,3 +42,20 @@ class Painter(Protocol):
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:
         """One Paint for each job, in order."""
         ...
+
+
+class BankPainter(ABC):
+    """A painter that needs nothing but the bank, and takes one job at a time."""
+
+    name: str
+
+    def __init__(self, bank: Bank) -> None:
+        self.bank = bank
+
+    def paint(self, jobs: Sequence[Job]) -> list[Paint]:
+        """One Paint for each job, in order."""
+        return [self.paint_one(job) for job in jobs]
+
+    @abstractmethod
+    def paint_one(self, job: Job) -> Paint:
+        """The Paint of one job."""

@@ -1,31 +1,22 @@
 """The painter `poisson`: a real defect's gradients, solved into the part exactly."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import poisson
-from flawsmith.gan.painter import Job, Paint
+from flawsmith.gan.painter import BankPainter, Job, Paint
 from flawsmith.gan.region import grow
 from flawsmith.gan.transplant import transplant
 
 MARGIN = 2.0  # px beyond the mask at which the painted pixels meet the part's
 
 
-class Poisson:
+class Poisson(BankPainter):
     """Pérez et al. 2003, without the shortcuts that change pixels outside the mask."""
 
     name = "poisson"
 
-    def __init__(self, bank: Bank) -> None:
-        self.bank = bank
-
-    def paint(self, jobs: Sequence[Job]) -> list[Paint]:
-        """One Paint for each job."""
-        return [self._paint(job) for job in jobs]
-
-    def _paint(self, job: Job) -> Paint:
+    def paint_one(self, job: Job) -> Paint:
+        """The Paint of one job."""
         pixels, known = transplant(job, self.bank)
         where = grow(job.mask, MARGIN) & known
         painted = poisson(pixels, job.clean, where)

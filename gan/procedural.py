@@ -1,14 +1,12 @@
 """The painter `procedural`: fractal noise and shading within the mask, as strong as real defects are, no real look."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import feather
-from flawsmith.gan.painter import Job, Paint
+from flawsmith.gan.painter import BankPainter, Job, Paint
 from flawsmith.gan.region import Mask, bounding_box
 
 OCTAVES = 4  # the finest is one pixel wide
@@ -18,19 +16,17 @@ SHINE = 0.35  # of the contrast: how much a slope towards the light is brighter
 FEATHER = 1.5  # px
 
 
-class Procedural:
+class Procedural(BankPainter):
     """Noise in the shape of a defect: the control that needs no real appearance (after Zavrtanik et al. 2021)."""
 
     name = "procedural"
 
     def __init__(self, bank: Bank) -> None:
+        super().__init__(bank)
         self.strengths = [_strength(bank, i) for i in range(len(bank.instances))]
 
-    def paint(self, jobs: Sequence[Job]) -> list[Paint]:
-        """One Paint for each job."""
-        return [self._paint(job) for job in jobs]
-
-    def _paint(self, job: Job) -> Paint:
+    def paint_one(self, job: Job) -> Paint:
+        """The Paint of one job."""
         random = np.random.default_rng(job.seed)
         level, spread = (value * random.uniform(0.8, 1.2) for value in self.strengths[job.shape.first])
         box = bounding_box(job.mask, 8).slices

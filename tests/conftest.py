@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from flawsmith.data.select import Selection, select
+from flawsmith.gan.bank import Bank, build
+
 MakeParts = Callable[..., Path]
 KINDS = ("pit", "scratch")
 
@@ -64,3 +67,15 @@ def _make_parts() -> MakeParts:
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny data set: 4 pits, 4 scratches, 8 good parts, in groups of two. Read it, never change it."""
     return make_parts(tmp_path_factory.mktemp("data") / "parts")
+
+
+@pytest.fixture(scope="session")
+def selection(parts: Path) -> Selection:
+    """All of the tiny data set."""
+    return select(parts)
+
+
+@pytest.fixture(scope="session")
+def bank(selection: Selection) -> Bank:
+    """The real defects of the tiny data set."""
+    return build(selection, seed=0)

@@ -13,16 +13,6 @@ from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank, build
 
 
-@pytest.fixture(scope="module")
-def selection(parts: Path) -> Selection:
-    return select(parts)
-
-
-@pytest.fixture(scope="module")
-def bank(selection: Selection) -> Bank:
-    return build(selection, seed=0)
-
-
 def same(one: Bank, other: Bank) -> bool:
     pairs = zip(one.instances, other.instances, strict=True)
     return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for a, b in pairs for f in fields(a))

@@ -6,7 +6,7 @@ import torch
 
 from flawsmith.data.checkpoint import load
 from flawsmith.data.errors import UsageError, UserError
-from flawsmith.data.select import Selection, select
+from flawsmith.data.select import Selection
 from flawsmith.gan import trainer
 from flawsmith.gan.fit import fit
 from flawsmith.gan.run import Run
@@ -14,11 +14,6 @@ from flawsmith.gan.trainer import FitConfig, Trainer
 
 CPU = torch.device("cpu")
 CONFIG = FitConfig(steps=4, batch=2, patch=64, blanks=6, save_every=2, sample_every=2)
-
-
-@pytest.fixture(scope="module")
-def selection(parts: Path) -> Selection:
-    return select(parts)
 
 
 def test_a_run_leaves_a_painter_losses_and_samples(selection: Selection, tmp_path: Path) -> None:

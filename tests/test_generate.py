@@ -10,7 +10,7 @@ from pycocotools import mask as rle
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.image import read_image, read_mask
 from flawsmith.data.read import read
-from flawsmith.data.select import Selection, select
+from flawsmith.data.select import Selection
 from flawsmith.gan import worker
 from flawsmith.gan.fit import fit
 from flawsmith.gan.generate import generate
@@ -19,11 +19,6 @@ from flawsmith.gan.trainer import FitConfig
 from flawsmith.gan.worker import GenerateConfig
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def selection(parts: Path) -> Selection:
-    return select(parts)
 
 
 @pytest.fixture(scope="module")

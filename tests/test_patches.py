@@ -1,23 +1,12 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from flawsmith.data.select import Selection, select
-from flawsmith.gan.bank import Bank, build
+from flawsmith.data.select import Selection
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.patches import BlankPatches, RealPatches, View, window
-
-
-@pytest.fixture(scope="module")
-def selection(parts: Path) -> Selection:
-    return select(parts)
-
-
-@pytest.fixture(scope="module")
-def bank(selection: Selection) -> Bank:
-    return build(selection, seed=0)
 
 
 def test_a_neutral_view_is_the_photograph_itself(bank: Bank) -> None:

@@ -1,23 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from flawsmith.data.image import read_image, to_float
-from flawsmith.data.select import Selection, select
-from flawsmith.gan.bank import Bank, build
+from flawsmith.data.select import Selection
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, propose, span
-
-
-@pytest.fixture(scope="module")
-def selection(parts: Path) -> Selection:
-    return select(parts)
-
-
-@pytest.fixture(scope="module")
-def bank(selection: Selection) -> Bank:
-    return build(selection, seed=0)
 
 
 def darkened(job: Job, by: float) -> Paint:
