@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -91,15 +91,18 @@ def read_json(path: Path) -> Any:
         raise UserError(path, "must be JSON", error) from error
 
 
-def new_folder(path: Path) -> Path:
-    """Creates the folder (parents too) or takes an empty one; raises UsageError on a file or a folder with content."""
+def new_folder(path: Path, leavings: Collection[str] = ()) -> Path:
+    """Creates the folder (parents too) or takes an empty one; raises UsageError on a file or a folder with content.
+
+    `leavings` are names that an interrupted run may have left there: they do not count.
+    """
     fix = "choose another --output, or remove it first"
     if path.exists() and not path.is_dir():
         raise UsageError(path, "the output must be a new folder", "a file", fix)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with os.scandir(path) as entries:
-            first = next(entries, None)
+            first = next((entry for entry in entries if entry.name not in leavings), None)
     except OSError as error:
         raise cannot_write(path, error) from error
     if first is not None:

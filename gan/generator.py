@@ -1,6 +1,5 @@
 """The painter's network: a clean patch, a mask, a class and a latent give a defect's pixels and a soft alpha."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,8 +11,7 @@ from flawsmith.gan.blocks import DARKEST, ModulatedBlock, PixelNorm, dilate, dis
 
 STRIDE = 8  # windows are padded to a multiple of this, px
 LEAST_ALPHA = 0.25  # inside the mask
-BRIGHTEST = 2.5  # times the brightness around: the most that a defect's own pixels can be
-START = math.log(1 / (BRIGHTEST - 1))  # the logit at which they are as bright as what is around
+STRONGEST = 1.5  # times the brightness around: the most that a pixel can change by
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Generator(nn.Module):
         """A defect's own pixels and how far they cover the clean ones: compose() puts them on.
 
         clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal.
-        Returns content (N, C, H, W) >= 0 and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
+        Returns content (N, C, H, W) and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
         # In units of the brightness around: a defect on a darker part is darker in proportion, whatever was trained on.
         around = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
@@ -77,8 +75,8 @@ class Generator(nn.Module):
             x = F.interpolate(up(x), scale_factor=2.0, mode="nearest") + skips.pop()
             x = block(x, style)
         out = F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float()
-        # Both start out modest: content as bright as the part, three quarters opaque inside, fading at the rim.
-        content = around * BRIGHTEST * torch.sigmoid(out[:, :-1] + START)
+        # It starts as the clean part itself: grain that runs through a stain need not be painted again.
+        content = clean + around * STRONGEST * torch.tanh(out[:, :-1])
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.

@@ -27,8 +27,7 @@ def evaluate(segmenter: Segmenter, records: Sequence[Record], output: Path) -> I
     interrupted evaluation.
     """
     check(segmenter, records)
-    if not output.is_dir() or {path.name for path in output.iterdir()} - {OVERLAYS, TABLE}:
-        new_folder(output)
+    new_folder(output, (OVERLAYS, TABLE))
     tally, steps = Tally(segmenter.classes), len(records)
     for step, record in enumerate(records, 1):
         sample = load(record, segmenter.classes)

@@ -24,12 +24,12 @@ def predict_folder(
 ) -> Iterator[dict[str, Any]]:
     """Writes maps/CLASS/NAME.png (8 bit, 255 = certain), masks/NAME.png (1 bit, all classes) and predictions.csv.
 
-    `images` are paths by NAME.png, as `image_files` gives them. Yields {"step", "steps"} after each image. Raises
-    PartlyDone at the end where some could not be read: the others are complete.
+    `images` are paths by NAME.png, as `image_files` gives them; an interrupted run can be given again. Yields {"step",
+    "steps"} after each image. Raises PartlyDone at the end where some could not be read: the others are complete.
     """
     if not 0 < threshold < 1:
         raise UsageError("--threshold", "lies between 0 and 1", threshold)
-    new_folder(output)
+    new_folder(output, ("maps", "masks"))
     rows: list[dict[str, Cell]] = []
     failed: list[UserError] = []
     for step, (name, path) in enumerate(images.items(), 1):

@@ -73,3 +73,15 @@ def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path) -> None:
         list(predict_folder(Bright(), images, tmp_path / "out", threshold=1.0))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="must be a new folder"):
         list(predict_folder(Bright(), images, tmp_path))  # type: ignore[arg-type]
+
+
+def test_an_interrupted_run_can_be_given_again(tmp_path: Path) -> None:
+    _write(tmp_path / "in" / "a.png")
+    _write(tmp_path / "in" / "b.png")
+    images = image_files([tmp_path / "in"])
+    stopped = predict_folder(Bright(), images, tmp_path / "out")  # type: ignore[arg-type]
+    next(stopped)
+    stopped.close()
+    assert list(predict_folder(Bright(), images, tmp_path / "out"))[-1]["step"] == 2  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="new folder"):
+        list(predict_folder(Bright(), images, tmp_path / "out"))  # type: ignore[arg-type]
