@@ -6,13 +6,14 @@ from pathlib import Path
 from flawsmith.data.errors import UserError
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
+from flawsmith.data.sources import refuse_test_sources
 from flawsmith.data.split import Split
 
 
 def painted_records(root: Path, classes: Sequence[str], split: Path | None = None) -> tuple[Record, ...]:
     """The folder's images that show any of the classes.
 
-    Raises UserError where there are none, or where one is a test image of the split, or a copy of one.
+    Raises UserError where there are none, or where one is a test image of the split, a copy of one, or made with one.
     """
     dataset = read(root)
     shown = tuple(record for record in dataset.defective if set(record.defects) & set(classes))
@@ -20,5 +21,7 @@ def painted_records(root: Path, classes: Sequence[str], split: Path | None = Non
         found = ", ".join(dataset.classes) or "no defect"
         raise UserError(root, f"painted images of {', '.join(classes)} are needed", found, "choose with --classes")
     if split is not None:
-        Split.load(split).refuse_test(shown)
+        held_out = Split.load(split)
+        held_out.refuse_test(shown)
+        refuse_test_sources(root, held_out)
     return shown

@@ -105,6 +105,11 @@ class Split:
         return tuple(chosen)
 
     @cached_property
+    def test_digests(self) -> frozenset[str]:
+        """The SHA-256 of every test image."""
+        return frozenset(entry.sha256 for entry in self._test_entries)
+
+    @cached_property
     def _test_entries(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.images if entry.part == TEST)
 

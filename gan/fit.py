@@ -11,6 +11,7 @@ from flawsmith.data.checkpoint import load, save
 from flawsmith.data.errors import UserError
 from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
+from flawsmith.data.sources import write_sources
 from flawsmith.gan.bank import Bank, build
 from flawsmith.gan.latents import measure
 from flawsmith.gan.losslog import LossLog
@@ -32,6 +33,7 @@ def fit(
         "defects": [record.name for record in selection.defects],
     }
     open_run(output, plan)
+    write_sources(output, (*selection.defects, *selection.good))
     bank = open_bank(output / "bank.safetensors", selection, seed)
     if config.steps == 0 or (output / "generator.safetensors").exists():
         return

@@ -17,6 +17,7 @@ from flawsmith.data.files import write_json, write_text
 from flawsmith.data.journal import Journal
 from flawsmith.data.plan import open_run
 from flawsmith.data.record import Record
+from flawsmith.data.sources import read_sources, write_sources
 from flawsmith.gan.run import Run
 from flawsmith.gan.worker import CHUNK, GenerateConfig, Task, Worker, digest, paint_in_worker, start_worker
 
@@ -47,6 +48,7 @@ def generate(
         "clean": digest("\n".join(record.name for record in clean).encode()),
     }
     open_run(output, plan)
+    write_sources(output, clean, read_sources(run))
     journal = Journal(output / "journal.jsonl")
     done = {entry["index"]: entry for entry in journal.entries()}
     task = Task(run, tuple(clean), config, output, seed, str(device))

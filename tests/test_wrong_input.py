@@ -149,6 +149,16 @@ def test_an_output_that_is_a_file(parts: Path, output: Path) -> None:
     assert output.read_text() == "x"
 
 
+def test_a_set_that_was_painted_without_the_split_is_not_learned_from_with_it(parts: Path, tmp_path: Path) -> None:
+    split, bank, painted = tmp_path / "split.json", tmp_path / "bank", tmp_path / "painted"
+    assert run("split", parts, "-o", split).exit_code == 0
+    assert run("fit", parts, "-o", bank, "--steps", 0, "--device", "cpu").exit_code == 0
+    options = ["--clean", parts, "--painter", "paste", "-n", 2, "--workers", 1, "--device", "cpu"]
+    assert run("generate", bank, *options, "-o", painted).exit_code == 0
+    learned = ["--synthetic", painted, "--split", split, "--steps", 1, "--device", "cpu"]
+    refused(run("train", parts, *learned, "-o", tmp_path / "model"), 1, str(painted), "test image", "--split")
+
+
 def test_a_run_begun_otherwise_is_left_as_it_is(parts: Path, output: Path) -> None:
     assert run("fit", parts, "-o", output, "--steps", 0, "--device", "cpu").exit_code == 0
     before = {path: path.read_bytes() for path in output.rglob("*.*")}

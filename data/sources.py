@@ -1,0 +1,36 @@
+"""Which images something was made from, by digest: so that no test image gets into what is learned by a detour."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flawsmith.data.errors import UserError
+from flawsmith.data.files import read_json, write_json
+from flawsmith.data.record import Record
+from flawsmith.data.split import Split, digest
+
+SOURCES = "sources.json"
+
+
+def write_sources(folder: Path, records: Iterable[Record], more: Mapping[str, str] | None = None) -> None:
+    """Write the names and SHA-256 of the records' files, and `more` of them, to folder/sources.json."""
+    write_json(folder / SOURCES, dict(more or {}) | {record.name: digest(record.image) for record in records})
+
+
+def read_sources(folder: Path) -> dict[str, str]:
+    """SHA-256 by name; empty where the folder says nothing of where it comes from."""
+    path = folder / SOURCES
+    if not path.exists():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise UserError(path, "must map names of images to their SHA-256", type(content).__name__, "generate it again")
+    return content
+
+
+def refuse_test_sources(folder: Path, split: Split) -> None:
+    """Raises UserError where a folder was made with a test image of the split: learned from it, or painted on it."""
+    held_out = split.test_digests
+    for name, sha256 in read_sources(folder).items():
+        if sha256 in held_out:
+            rule = "nothing may be learned from a test image, nor from what was made with one"
+            raise UserError(folder, rule, name, "fit and generate again with --split")
