@@ -11,7 +11,8 @@ from flawsmith.gan.blocks import DARKEST, ModulatedBlock, PixelNorm, dilate, dis
 
 STRIDE = 8  # windows are padded to a multiple of this, px
 LEAST_ALPHA = 0.25  # inside the mask
-STRONGEST = 1.5  # times the brightness around: the most that a pixel can change by
+STRONGEST = 1.5  # times the brightness around: the most that all channels of a pixel can change by together
+TINT = 0.25  # and each by itself: ten defects do not teach colour, and rims came out gold and blue
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Generator(nn.Module):
         self.ups = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in reversed(list(pairwise(widths))))
         self.up_blocks = nn.ModuleList(ModulatedBlock(w, config.style) for w in reversed(widths[:-1]))
         self.norm = PixelNorm()  # bounds what reaches the head: its sigmoids saturated, and stayed so, without
-        self.head = nn.Conv2d(widths[0], 4 * (config.channels + 1), 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 * (config.channels + 2), 3, padding=1)  # shade, tint, alpha
         nn.init.normal_(self.head.weight, std=0.01)
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
@@ -76,7 +77,8 @@ class Generator(nn.Module):
             x = block(x, style)
         out = F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float()
         # It starts as the clean part itself: grain that runs through a stain need not be painted again.
-        content = clean + around * STRONGEST * torch.tanh(out[:, :-1])
+        shade, tint = torch.tanh(out[:, :1]), torch.tanh(out[:, 1:-1])
+        content = clean + around * (STRONGEST * shade + TINT * tint)
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.
