@@ -27,8 +27,8 @@ SCORES = ("pixel_ap", "dice", "iou", "aupro", "image_auroc", "image_ap")
 INTRODUCTION = """# Results on real parts
 
 Written by `docs/results.py`; do not edit. One row is one segmenter: the same network, initial weights, steps, batch and
-augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups, and
-nothing that learned or chose saw it. `real` learns from {real} real defect images of each class and the good parts of
+augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups; no image
+of it was learned from (the few constants of the label rule apart: [decisions](decisions.md#the-label)). `real` learns from {real} real defect images of each class and the good parts of
 the pool; the other arms see painted defects as well. Figures are means over {seeds}. **One or two seeds are no
 evidence**: two trainings of one arm differ by about 0.05 in pixel AP. Intervals and a verdict need the benchmark.
 
@@ -78,6 +78,15 @@ def table(results: Sequence[Mapping[str, Any]], part: str) -> str:
     return "\n".join(lines)
 
 
+def differences(results: Sequence[Mapping[str, Any]]) -> str:
+    """What every arm adds to the first one's pixel AP, in words."""
+    first, *others = results[0]
+    scores = {arm: mean(result[arm]["overall"]["pixel_ap"] for result in results) for arm in results[0]}
+    return (
+        f"Pixel AP over `{first}`: " + ", ".join(f"`{arm}` {scores[arm] - scores[first]:+.3f}" for arm in others) + "."
+    )
+
+
 def section(product: Product, results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
     """The product's part of the page."""
     work = options.work / product.name / "0"
@@ -86,7 +95,7 @@ def section(product: Product, results: Sequence[Mapping[str, Any]], options: arg
     good = sum(record.good for record in held_out)
     bad = sum(bool(set(record.defects) & set(classes)) for record in held_out)
     counts = f"Held out (of seed 0): {bad} images with a defect, {good} good ones."
-    text = [f"## {product.name}", counts, table(results, "overall")]
+    text = [f"## {product.name}", counts, table(results, "overall"), differences(results)]
     if len(classes) > 1:
         text += [f"### {name}\n\n{table(results, name)}" for name in classes]
     if product.name in options.pictures:
@@ -128,7 +137,8 @@ def main() -> None:
     options.pictures = dict(options.pictures)
     device = pick_device(options.device)
     shown = " ".join(f"{p.name}=FOLDER" + (f":{','.join(p.classes)}" if p.classes else "") for p in options.products)
-    command = f"python docs/results.py {shown} --real {options.real} --seeds {options.seeds} --count {options.count}"
+    command = f"python docs/results.py {shown} --arms {','.join(options.arms)} --real {options.real}"
+    command += f" \\\n        --seeds {options.seeds} --count {options.count}"
     seeds = "one seed" if options.seeds == 1 else f"{options.seeds} seeds"
     parts = [INTRODUCTION.format(real=options.real, seeds=seeds, command=command)]
     parts += [section(product, run(product, options, device), options) for product in options.products]
