@@ -28,9 +28,10 @@ INTRODUCTION = """# Results on real parts
 
 Written by `docs/results.py`; do not edit. One row is one segmenter: the same network, initial weights, steps, batch and
 augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups; no image
-of it was learned from (the few constants of the label rule apart: [decisions](decisions.md#the-label)). `real` learns from {real} real defect images of each class and the good parts of
-the pool; the other arms see painted defects as well. Figures are means over {seeds}. **One or two seeds are no
-evidence**: two trainings of one arm differ by about 0.05 in pixel AP. Intervals and a verdict need the benchmark.
+of it was learned from (what else was seen of it: [decisions](decisions.md#the-label)). `real` learns from {real} real
+defect images of each class and the good parts of the pool; the other arms see painted defects as well. Means over
+{seeds}. **One or two seeds are no evidence**: two trainings of one arm differ by about 0.05 in pixel AP. Intervals and
+a verdict need the benchmark.
 
     {command}
 """
