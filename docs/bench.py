@@ -39,9 +39,10 @@ class Usage:
 
 
 def resident(pid: int) -> int:
-    """Bytes in memory of a process and its descendants, by /proc; 0 where there is none."""
+    """Bytes in memory of a process and its descendants, by /proc; pages that they share count once."""
     try:
-        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        own = sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
         tasks = Path(f"/proc/{pid}/task").iterdir()
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
@@ -50,7 +51,7 @@ def resident(pid: int) -> int:
 
 
 def measure(command: Sequence[object]) -> Usage:
-    """Runs a command; the peak is of all its processes together, shared pages counted in each of them."""
+    """Runs a command; the peak is of all its processes together."""
     start, peak = time.perf_counter(), 0
     with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
