@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.data.record import Record
-from flawsmith.data.sample import load
-
 
 @dataclass(frozen=True)
 class CocoImage:
@@ -34,15 +31,6 @@ def encode(defect: str, mask: NDArray[np.bool_]) -> dict[str, Any]:
         "area": int(mask.sum()),
         "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
     }
-
-
-def from_records(records: Iterable[Record], classes: Sequence[str]) -> Iterable[CocoImage]:
-    """The COCO entry of each record; every class's mask of an image is one instance."""
-    for record in records:
-        sample = load(record, classes)
-        height, width = sample.image.shape[:2]
-        found = [encode(name, mask) for name, mask in zip(classes, sample.masks, strict=True) if mask.any()]
-        yield CocoImage(record.name, width, height, tuple(found))
 
 
 def document(images: Iterable[CocoImage], classes: Sequence[str]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
-from flawsmith.gan.label import margin_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,6 @@ class Bank:
     classes: tuple[str, ...]
     channels: int
     depth: int
-    margin: float  # px by which annotators drew around what visibly changed
 
     @cached_property
     def members(self) -> tuple[tuple[int, ...], ...]:
@@ -74,7 +72,7 @@ class Bank:
                 tensors[f"{i}.{name}"] = torch.from_numpy(np.rint(pixels * np.float64(self.depth))).to(kind)
             tensors[f"{i}.mask"] = torch.from_numpy(one.mask.astype(np.uint8))
             rows.append({name: getattr(one, name) for name in _FIELDS})
-        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth, "margin": self.margin}
+        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth}
         checkpoint.save(path, tensors, {**config, "instances": rows})
 
     @classmethod
@@ -101,7 +99,7 @@ class Bank:
                     **{**row, **{key: tuple(row[key]) for key in ("touches", "context")}},
                 )
             )
-        return cls(tuple(found), tuple(config["classes"]), config["channels"], config["depth"], config["margin"])
+        return cls(tuple(found), tuple(config["classes"]), config["channels"], config["depth"])
 
 
 _FIELDS = ("defect", "touches", "top", "left", "height", "width", "source", "group", "context")
@@ -120,7 +118,7 @@ def build(selection: Selection, seed: int) -> Bank:
         if not any(one.defect == number for one in instances):
             rule = f"class {name} has a defect of at least 4 px"
             raise UserError(selection.dataset.root, rule, "none", "check its masks, or leave it out with --classes")
-    return Bank(instances, selection.classes, channels, depth, margin_of(instances))
+    return Bank(instances, selection.classes, channels, depth)
 
 
 def _instances(

@@ -1,13 +1,10 @@
 """The label of a painted defect: the pixels that visibly changed, measured against the part's own noise."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flawsmith.gan.instance import Instance
-from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness, grow
+from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness
 
 CHANGE = 2.5  # times the noise: a mean change over 3 × 3 px that an eye can tell from the grain
 QUIET = 0.004  # one grey level of 255: the least noise that is assumed, also of a part without any
@@ -17,7 +14,6 @@ NEARBY = 5  # px
 BRIDGE = 3  # px: radius of the closing that joins the changed spots of one defect
 DISC = np.hypot(*np.mgrid[-BRIDGE : BRIDGE + 1, -BRIDGE : BRIDGE + 1]) <= BRIDGE + 0.5
 SPECK = 4  # px: smaller changed spots away from the rest are grain
-WIDEST = 4  # px: the most generous pen
 
 
 def noise_of(clean: Pixels) -> float:
@@ -45,17 +41,6 @@ def visible(clean: Pixels, painted: Pixels, support: Mask, noise: float) -> Mask
     seen = ndimage.binary_closing(np.pad(seen, pad), DISC)[pad:-pad, pad:-pad]
     label[window] = _without_specks(ndimage.binary_fill_holes(seen) & inside)
     return label
-
-
-def margin_of(instances: Sequence[Instance]) -> float:
-    """How generously real masks were drawn around what visibly changed, in whole px: what makes the labels fit best."""
-    overlap = np.zeros(WIDEST + 1)
-    for one in instances:
-        seen = visible(one.healed, one.image, grow(one.mask, WIDEST), noise_of(one.healed))
-        for margin in range(WIDEST + 1 if seen.any() else 0):
-            wide = grow(seen, margin)
-            overlap[margin] += (wide & one.mask).sum() / (wide | one.mask).sum()
-    return float(overlap.argmax())
 
 
 def _change(clean: Pixels, painted: Pixels, support: Mask) -> NDArray[np.float32]:

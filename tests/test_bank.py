@@ -40,7 +40,6 @@ def test_what_is_saved_is_loaded_without_the_images(bank: Bank, tmp_path: Path) 
     loaded = Bank.load(path)
     assert same(bank, loaded)
     assert (loaded.classes, loaded.channels, loaded.depth) == (("pit", "scratch"), 1, 255)
-    assert loaded.margin == bank.margin
 
 
 def test_the_same_seed_builds_the_same_bank(bank: Bank, selection: Selection) -> None:

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from flawsmith.gan.instance import Instance
-from flawsmith.gan.label import margin_of, noise_of, visible
-from flawsmith.gan.region import grow
+from flawsmith.gan.label import noise_of, visible
 
 DISC = np.hypot(*np.mgrid[-30:30, -40:40]) <= 9
 ALL = np.ones(DISC.shape, bool)
@@ -62,17 +60,3 @@ def test_a_hole_is_filled() -> None:
     before = clean(0.005)
     ring = DISC & ~(np.hypot(*np.mgrid[-30:30, -40:40]) <= 4)
     assert overlap(visible(before, before - 0.3 * ring[..., None].astype(np.float32), ALL, 0.005), DISC) > 0.85
-
-
-@pytest.mark.parametrize("pen", [0, 2, 4])
-def test_the_margin_is_what_the_annotators_left(pen: int) -> None:
-    healed = clean()
-    image = healed - 0.3 * DISC[..., None].astype(np.float32)
-    nowhere = (False, False, False, False)
-    one = Instance(0, image, grow(DISC, pen), healed, nowhere, 0, 0, 60, 80, "a.png", "a")
-    assert margin_of([one, one]) == pytest.approx(pen, abs=1)
-
-
-def test_invisible_defects_say_nothing_about_the_margin() -> None:
-    one = Instance(0, clean(), DISC, clean(), (False,) * 4, 0, 0, 60, 80, "a.png", "a")
-    assert margin_of([one]) == 0 == margin_of([])

@@ -22,7 +22,7 @@ def box(top: int, left: int, height: int, width: int) -> np.ndarray:
 def bank_of(*masks: np.ndarray, part: np.ndarray | None = None) -> Bank:
     image = grain() if part is None else part
     found = [one for mask in masks for one in Healed(image, image, "a.png", "a").instances(mask, 0)]
-    return Bank(tuple(found), ("pit",), 1, 255, 0.0)
+    return Bank(tuple(found), ("pit",), 1, 255)
 
 
 def place(bank: Bank, clean: np.ndarray, seed: int, roi: np.ndarray | None = None) -> Place | None:

@@ -19,7 +19,7 @@ def bank_of(*masks: np.ndarray) -> Bank:
     """A bank of one class with these masks."""
     image = (0.5 + np.random.default_rng(0).normal(0, 0.02, (*SIZE, 1))).astype(np.float32)
     found = [one for mask in masks for one in Healed(image, image, "a.png", "a").instances(mask, 0)]
-    return Bank(tuple(found), ("pit",), 1, 255, 0.0)
+    return Bank(tuple(found), ("pit",), 1, 255)
 
 
 def disc(row: int, column: int, radius: float) -> np.ndarray:
