@@ -5,6 +5,7 @@ python docs/results.py magnetic_tile=FOLDER:blowhole,crack,break ball_screw=FOLD
 """
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,7 @@ Written by `docs/results.py`; do not edit. One row is one segmenter: the same ne
 augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups; no image
 of it was learned from (what else was seen of it: [decisions](decisions.md#the-label)). `real` learns from {real} real
 defect images of each class and the good parts of the pool; the other arms see painted defects as well. Means over
-{seeds}. **One or two seeds are no evidence**: two trainings of one arm differ by about 0.05 in pixel AP. Intervals and
-a verdict need the benchmark.
+{seeds}. **One or two seeds are no evidence**: intervals and a verdict need the benchmark, which is not built yet.
 
     {command}
 """
@@ -140,6 +140,9 @@ def main() -> None:
     shown = " ".join(f"{p.name}=FOLDER" + (f":{','.join(p.classes)}" if p.classes else "") for p in options.products)
     command = f"python docs/results.py {shown} --arms {','.join(options.arms)} --real {options.real}"
     command += f" \\\n        --seeds {options.seeds} --count {options.count}"
+    if options.pictures:
+        credited = [f"{name}={whom}" for name, whom in options.pictures.items()]
+        command += f" --pictures {shlex.join(credited)}"
     seeds = "one seed" if options.seeds == 1 else f"{options.seeds} seeds"
     parts = [INTRODUCTION.format(real=options.real, seeds=seeds, command=command)]
     parts += [section(product, run(product, options, device), options) for product in options.products]

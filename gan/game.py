@@ -100,8 +100,10 @@ class Game(nn.Module):
     def fixed_critic(self) -> Iterator[None]:
         """Within it the discriminator only passes gradients on: its own would be thrown away."""
         self.discriminator.requires_grad_(False)
-        yield
-        self.discriminator.requires_grad_(True)
+        try:
+            yield
+        finally:
+            self.discriminator.requires_grad_(True)
 
     def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator) -> Tensor:
         """The discriminator's logits (N, 3) behind augmentation, for real and painted alike."""

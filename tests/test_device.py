@@ -27,4 +27,5 @@ def test_autocast_computes_in_bfloat16_only_where_that_is_fast() -> None:
 
 
 def test_memory_format_can_be_given_to_a_batch() -> None:
-    torch.zeros(2, 3, 4, 4).to(memory_format=memory_format(torch.device("cpu")))
+    layout = memory_format(torch.device("cpu"))
+    assert torch.zeros(2, 3, 4, 4).to(memory_format=layout).is_contiguous(memory_format=layout)
