@@ -6,21 +6,24 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from functools import reduce
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.errors import PartlyDone, UsageError, UserError
 
 if TYPE_CHECKING:
     import torch
 
     from flawsmith.data.record import Record
+    from flawsmith.data.select import Selection
+    from flawsmith.segment.benchmark.cell import Budget
 
+WORK = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"  # of a bar whose unit says nothing
 INTERRUPTED = "interrupted: give the same command again to go on"
 
 
@@ -56,8 +59,8 @@ def fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
 def main() -> None:
     """Learn how a defect looks, paint it onto good parts with exact masks, and measure whether it helped.
 
-    An interrupted fit, generate or demo goes on when given again. Exit codes: 0 done, 1 bad data, 2 usage,
-    3 partly done, 130 interrupted.
+    An interrupted fit, generate, benchmark or demo goes on when given again. Exit codes: 0 done, 1 bad data,
+    2 usage, 3 partly done, 130 interrupted.
     """
 
 
@@ -73,9 +76,31 @@ def to_names(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
+def to_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[Budget, ...]:
+    """The budgets of "5,10,all"."""
+    words = [word.strip() for word in value.split(",")]
+    if not all(word == "all" or (word.isascii() and word.isdigit()) for word in words):
+        raise UsageError("--real", "budgets are numbers, or all, with commas between them", value)
+    return tuple("all" if word == "all" else int(word) for word in words)
+
+
 def stack(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Several options as one decorator, in the order in which --help shows them."""
     return lambda command: reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def bundle(name: str, kind: type, *options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The options as one argument of the command: `name`, a dataclass `kind` with a field for each of them."""
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        @wraps(command)
+        def bundled(*arguments: Any, **values: Any) -> Any:
+            own = {one.name: values.pop(one.name) for one in fields(kind)}
+            return command(*arguments, **values, **{name: kind(**own)})
+
+        return stack(*options)(bundled)
+
+    return decorate
 
 
 def cores() -> int:
@@ -113,9 +138,37 @@ painter = click.option(
     show_default=True,
     help="Who paints: the GAN, or one of the baselines with the same shapes and places.",
 )
-common = stack(seed, device, dry_run, as_json)
-learning = stack(folder, split_file, real, class_names)
 painting = stack(count, painter, workers)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command that works for long can be told."""
+
+    seed: int
+    device: torch.device
+    dry_run: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a command learns from."""
+
+    folder: Path
+    split: Path | None
+    real: int | None
+    classes: tuple[str, ...] | None
+
+    def select(self, seed: int) -> Selection:
+        """The drawn defect images and the good ones."""
+        from flawsmith.data.select import select
+
+        return select(self.folder, self.split, self.real, self.classes, seed)
+
+
+common = bundle("common", Common, seed, device, dry_run, as_json)
+learning = bundle("learning", Learning, folder, split_file, real, class_names)
 
 
 def show(facts: Mapping[str, Any], as_json: bool) -> None:
@@ -129,7 +182,10 @@ def show(facts: Mapping[str, Any], as_json: bool) -> None:
 
 
 def follow(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Runs progress to its end and returns the last item: a bar a task on a terminal, a line each tenth in a log."""
+    """Runs progress to its end and returns the last item: a bar a task on a terminal, a line each tenth in a log.
+
+    An item's "note" is printed; its "text" stands in place of its figures, which are seconds of work then.
+    """
     from tqdm import tqdm
 
     bar: tqdm[Any] | None = None
@@ -137,21 +193,32 @@ def follow(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     shown: tuple[str, int] | None = None
     try:
         for last in events:
-            task, loss = last.get("task", ""), f"loss {last['loss']:.3f}" if "loss" in last else ""
-            done, total = last.get("step", last.get("done", 0)), last.get("steps", last.get("count", 1))
-            before, shown = shown, (task, done * 10 // max(total, 1))
+            if "note" in last:
+                tqdm.write(last["note"], file=sys.stderr)
+            task, figures, text = last.get("task", ""), "text" not in last, last.get("text") or loss(last)
+            done, total = last.get("step", last.get("done", 0)), max(last.get("steps", last.get("count", 1)), 1)
+            before, shown = shown, (task, int(done * 10 // total))
             if not sys.stderr.isatty():
                 if shown != before:
-                    click.echo(" ".join(f"{task} {done}/{total} {loss}".split()), err=True)
+                    share = f"{done}/{total}" if figures else f"{done / total:.0%}"
+                    click.echo(" ".join(f"{task} {share} {text}".split()), err=True)
                 continue
             if bar is None or before is None or before[0] != task:
-                bar = tqdm(total=total, initial=done, desc=task or None, dynamic_ncols=True)
-            bar.set_postfix_str(loss, refresh=False)
+                style: dict[str, Any] = {} if figures else {"bar_format": WORK, "smoothing": 0}
+                bar = tqdm(total=total, initial=done, desc=task or None, dynamic_ncols=True, **style)
+            bar.set_postfix_str(text, refresh=False)
             bar.update(done - bar.n)
     finally:
         if bar is not None:
             bar.close()
+        if isinstance(events, Generator):
+            events.close()  # now, and not when it is collected: it may have processes to end
     return last
+
+
+def loss(event: Mapping[str, Any]) -> str:
+    """What is said beside the steps of a training."""
+    return f"loss {event['loss']:.3f}" if "loss" in event else ""
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -167,7 +234,7 @@ def by_class(records: Sequence[Record]) -> dict[str, int]:
 @main.command(epilog=example("flawsmith demo -o runs/demo"))
 @click.option("-o", "--output", type=FOLDER, default="runs/demo", show_default=True, help="Folder to write.")
 @common
-def demo(output: Path, seed: int, device: torch.device, dry_run: bool, as_json: bool) -> None:
+def demo(output: Path, common: Common) -> None:
     """Run the whole main job on computer-made demo parts.
 
     Ends with a table of scores and the path of a report. An interrupted demo goes on where it stopped.
@@ -176,12 +243,12 @@ def demo(output: Path, seed: int, device: torch.device, dry_run: bool, as_json: 
     from flawsmith.segment.report import as_text, tables
 
     config = job.DemoConfig()
-    if dry_run:
-        show({"output": output, "device": device, "seed": seed, "config": asdict(config)}, as_json)
+    if common.dry_run:
+        show({"output": output, "device": common.device, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    results = follow(job.run(output, config, seed, device))["results"]
-    click.echo(json.dumps(results) if as_json else "\n\n".join(map(as_text, tables(results))))
-    click.echo(f"\n{job.NOTE}\nreport: {output / 'report.html'}", err=as_json)
+    results = follow(job.run(output, config, common.seed, common.device))["results"]
+    click.echo(json.dumps(results) if common.as_json else "\n\n".join(map(as_text, tables(results))))
+    click.echo(f"\n{job.NOTE}\nreport: {output / 'report.html'}", err=common.as_json)
 
 
 @main.command(epilog=example("flawsmith check parts/ -o sheet.png"))
@@ -235,30 +302,18 @@ def split(folder: Path, output: Path, test: float, seed: int, dry_run: bool, as_
 @output
 @steps
 @common
-def fit(
-    folder: Path,
-    split: Path | None,
-    real: int | None,
-    classes: tuple[str, ...] | None,
-    output: Path,
-    steps: int | None,
-    seed: int,
-    device: torch.device,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> None:
     """Learn how the defects look: fit the GAN."""
-    from flawsmith.data.select import select
     from flawsmith.gan.fit import fit as fit_gan
     from flawsmith.gan.trainer import FitConfig
 
-    config, selection = FitConfig(**given(steps=steps)), select(folder, split, real, classes, seed)
-    facts = {"learns from": by_class(selection.defects + selection.good), "output": output, "device": device}
-    if dry_run:
-        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+    config, selection = FitConfig(**given(steps=steps)), learning.select(common.seed)
+    facts = {"learns from": by_class(selection.defects + selection.good), "output": output, "device": common.device}
+    if common.dry_run:
+        show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    follow(fit_gan(selection, config, output, seed, device))
-    show(facts, as_json)
+    follow(fit_gan(selection, config, output, common.seed, common.device))
+    show(facts, common.as_json)
 
 
 @main.command(epilog=example("flawsmith preview runs/parts -o sheet.png"))
@@ -268,26 +323,16 @@ def fit(
 @split_file
 @painter
 @common
-def preview(
-    run: Path,
-    output: Path,
-    clean: Path | None,
-    split: Path | None,
-    painter: str,
-    seed: int,
-    device: torch.device,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def preview(run: Path, output: Path, clean: Path | None, split: Path | None, painter: str, common: Common) -> None:
     """Paint a sheet of defects of each class to look at."""
     from flawsmith.data.clean import good_parts
     from flawsmith.gan.preview import preview as paint_sheet
 
-    parts = good_parts(clean, split) if clean else None
-    if not dry_run:
+    parts, seed, device = good_parts(clean, split) if clean else None, common.seed, common.device
+    if not common.dry_run:
         paint_sheet(run, parts, output, seed, device, painter)
     where = "the places of the real defects" if parts is None else f"{len(parts)} good parts"
-    show({"painted on": where, "painter": painter, "output": output, "device": device, "seed": seed}, as_json)
+    show({"painted on": where, "painter": painter, "output": output, "device": device, "seed": seed}, common.as_json)
 
 
 @main.command(epilog=example("flawsmith generate runs/parts --clean parts/ --split split.json -n 1000 -o painted/"))
@@ -307,10 +352,7 @@ def generate(
     count: int,
     painter: str,
     workers: int,
-    seed: int,
-    device: torch.device,
-    dry_run: bool,
-    as_json: bool,
+    common: Common,
 ) -> None:
     """Paint a labelled data set onto good parts.
 
@@ -322,12 +364,12 @@ def generate(
     from flawsmith.gan.worker import GenerateConfig
 
     parts, config = good_parts(clean, split), GenerateConfig(**given(count=count, painter=painter, classes=classes))
-    facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": device}
-    if dry_run:
-        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+    facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": common.device}
+    if common.dry_run:
+        show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    follow(paint(run, parts, config, output, seed, device, workers))
-    show(facts, as_json)
+    follow(paint(run, parts, config, output, common.seed, common.device, workers))
+    show(facts, common.as_json)
 
 
 @main.command(epilog=example("flawsmith augment parts/ --split split.json --real 10 -n 1000 -o painted/"))
@@ -341,21 +383,21 @@ def generate(
 def augment(
     ctx: click.Context,
     /,
-    folder: Path,
+    learning: Learning,
     output: Path,
     run: Path | None,
-    real: int | None,
     steps: int | None,
     count: int,
     painter: str,
     workers: int,
-    **shared: Any,
+    common: Common,
 ) -> None:
     """Fit and generate in one, on the data set's own good parts."""
     run = run or output.with_name(f"{output.name}-run")
     learned = steps if painter == "gan" else 0  # the other painters need no training
-    ctx.invoke(fit, folder=folder, output=run, real=real, steps=learned, **shared)
-    ctx.invoke(generate, run=run, clean=folder, output=output, count=count, painter=painter, workers=workers, **shared)
+    ctx.invoke(fit, output=run, steps=learned, **vars(learning), **vars(common))
+    source = {"run": run, "clean": learning.folder, "split": learning.split, "classes": learning.classes}
+    ctx.invoke(generate, **source, output=output, count=count, painter=painter, workers=workers, **vars(common))
 
 
 @main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
@@ -364,34 +406,21 @@ def augment(
 @output
 @steps
 @common
-def train(
-    folder: Path,
-    split: Path | None,
-    real: int | None,
-    classes: tuple[str, ...] | None,
-    synthetic: Path | None,
-    output: Path,
-    steps: int | None,
-    seed: int,
-    device: torch.device,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def train(learning: Learning, synthetic: Path | None, output: Path, steps: int | None, common: Common) -> None:
     """Train the segmenter on real and, if given, painted defects."""
     from flawsmith.data.painted import painted_records
-    from flawsmith.data.select import select
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.train import train as train_model
 
-    config, selection = TrainConfig(**given(steps=steps)), select(folder, split, real, classes, seed)
-    painted = painted_records(synthetic, selection.classes, split) if synthetic else ()
+    config, selection = TrainConfig(**given(steps=steps)), learning.select(common.seed)
+    painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
-    facts = {**sources, "output": output, "device": device}
-    if dry_run:
-        show({**facts, "seed": seed, "config": asdict(config)}, as_json)
+    facts = {**sources, "output": output, "device": common.device}
+    if common.dry_run:
+        show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    follow(train_model(selection, painted, config, output, seed, device))
-    show(facts, as_json)
+    follow(train_model(selection, painted, config, output, common.seed, common.device))
+    show(facts, common.as_json)
 
 
 @main.command(epilog=example("flawsmith evaluate model/ parts/ --split split.json -o eval/"))
@@ -443,3 +472,83 @@ def predict(
     if not dry_run:
         follow(predict_folder(segmenter, images, output))
     show(facts, as_json)
+
+
+@main.command(epilog=example("flawsmith benchmark parts/ --real 5,10,25 --seeds 3 -o runs/bench"))
+@folder
+@click.option(
+    "--real",
+    "budgets",
+    metavar="N,N",
+    callback=to_budgets,
+    default="10",
+    show_default=True,
+    help="Real defect images of each class: numbers, all.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How many, from --seed on.")
+@click.option(
+    "--arms",
+    metavar="A,B",
+    callback=to_names,
+    show_default="real,real+paste,real+gan,real+gan+paste",
+    help="What to compare with real; there are real+poisson, gan and all-real too.",
+)
+@class_names
+@output
+@click.option(
+    "--fit-steps", type=click.IntRange(min=1), help="Training steps of the GAN.", show_default="see --dry-run"
+)
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Training steps of each segmenter.", show_default="see --dry-run"
+)
+@click.option("-n", "--count", type=click.IntRange(min=2), help="Images of each painter.", show_default="see --dry-run")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes; each does one budget of one seed.",
+)
+@common
+def benchmark(
+    folder: Path,
+    budgets: tuple[Budget, ...],
+    seeds: int,
+    arms: tuple[str, ...] | None,
+    classes: tuple[str, ...] | None,
+    output: Path,
+    fit_steps: int | None,
+    steps: int | None,
+    count: int | None,
+    workers: int,
+    common: Common,
+) -> None:
+    """Measure whether painted defects help, against copy-paste.
+
+    Trains a segmenter for each arm, budget and seed, all on the same splits, and scores it on held-out parts. Writes
+    results.json after each cell, and report.html; the same command goes on, and other arms, budgets and seeds may join.
+    Exit code 3 if some could not be finished.
+    """
+    from flawsmith.gan.trainer import FitConfig
+    from flawsmith.segment.benchmark.plan import Plan
+    from flawsmith.segment.benchmark.run import outlook, run
+    from flawsmith.segment.train import TrainConfig
+    from flawsmith.segment.trial import TrialConfig
+
+    recipe = given(
+        fit=FitConfig(steps=fit_steps) if fit_steps else None,
+        train=TrainConfig(steps=steps) if steps else None,
+        count=count,
+    )
+    config, drawn = TrialConfig(workers=cores(), **recipe), tuple(range(common.seed, common.seed + seeds))
+    plan = Plan(folder, output, budgets, drawn, classes=classes, config=config, **given(arms=arms))
+    if common.dry_run:
+        show({**outlook(plan), "output": output, "device": common.device, "config": asdict(config)}, common.as_json)
+        return
+    last = follow(run(plan, common.device, workers))
+    results = {"verdict": last["results"]["verdict"], "recommended": last["results"]["recommended"]}
+    click.echo(json.dumps({**results, "report": str(last["report"])}) if common.as_json else results["verdict"])
+    click.echo(f"report: {last['report']}", err=common.as_json)
+    if last["failed"]:
+        why = "; ".join(f"{cell}: {reason}" for cell, reason in last["failed"].items())
+        raise PartlyDone(output, "not everything could be finished", why, "the same command tries it again")

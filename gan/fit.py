@@ -13,7 +13,7 @@ from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
 from flawsmith.data.sources import write_sources
 from flawsmith.gan.bank import Bank, build
-from flawsmith.gan.latents import measure
+from flawsmith.gan.latents import Latents, measure
 from flawsmith.gan.losslog import LossLog
 from flawsmith.gan.patches import BlankPatches, RealPatches
 from flawsmith.gan.samples import write_samples
@@ -38,6 +38,7 @@ def fit(
     if config.steps == 0 or (output / "generator.safetensors").exists():
         return
     trainer = Trainer(bank.channels, len(bank.classes), config, seed, device)
+    trainer.game.appearance.standardise(*measure(bank, config.patch))
     yield from run(trainer, bank, selection, config, output)
     finish(trainer, bank, output)
     (output / "state.safetensors").unlink(missing_ok=True)
@@ -92,7 +93,9 @@ def run(
 
 def finish(trainer: Trainer, bank: Bank, output: Path) -> None:
     """Write the averaged generator with the latents of the real defects: all that painting needs beside the bank."""
-    latents = measure(trainer.game.encoder, bank, trainer.config.patch, trainer.device)
+    measured, defect = measure(bank, trainer.config.patch)
+    appearance = trainer.game.appearance.cpu()
+    latents = Latents((measured - appearance.centre[defect]) / appearance.scale[defect], defect)
     tensors = {f"generator.{name}": value for name, value in trainer.average.state_dict().items()}
     save(
         output / "generator.safetensors",

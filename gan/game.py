@@ -7,18 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flawsmith.gan.appearance import appearance_size, measure_appearance
+from flawsmith.gan.appearance import NOISE, Appearance, appearance_size
 from flawsmith.gan.diffaug import apply_jitter, sample_jitter
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig
-from flawsmith.gan.encoder import Encoder, EncoderConfig
 from flawsmith.gan.generator import Generator, GeneratorConfig, compose
-from flawsmith.gan.losses import (
-    gaussian_kl,
-    gradients,
-    masked_l1,
-    relativistic,
-    smoothness,
-)
+from flawsmith.gan.losses import gradients, masked_l1, relativistic, smoothness
 
 Terms = tuple[Tensor, dict[str, float]]  # a loss, and what it is made of
 
@@ -27,11 +20,8 @@ Terms = tuple[Tensor, dict[str, float]]  # a loss, and what it is made of
 class GameConfig:
     """The weights of the terms; chosen by eye, and none left out by itself yet to see what it does."""
 
-    encoded: int = 8  # length of the learned part of the latent
     reconstruct: float = 8.0  # paired branch: L1 in the mask, of values and of gradients
-    kl: float = 0.005  # keeps latents of few defects near each other, so that mixtures of them are defects too
-    appearance: float = 1.0  # what was asked for must be measured in what was painted: else the latent is ignored
-    latent: float = 0.3  # the same for the part of the latent that the encoder reads
+    appearance: float = 0.5  # what was asked for must be measured in what was painted: else the latent is ignored
     smooth: float = 0.1  # slope penalty on real and painted patches (R1 + R2)
     smooth_every: int = 4  # steps from one to the next, which counts that much more (Karras et al. 2020)
     sigma: float = 0.03  # step of that penalty, in image units: about the noise of a camera
@@ -65,29 +55,26 @@ class Blank:
 
 
 class Game(nn.Module):
-    """Generator and encoder against discriminator."""
+    """Generator against discriminator; a latent is what can be measured of a defect, so that it can be held to it."""
 
     def __init__(self, channels: int, classes: int, config: GameConfig) -> None:
         super().__init__()
         self.config = config
-        measured = appearance_size(channels)
-        self.generator = Generator(GeneratorConfig(channels, classes, latent=measured + config.encoded))
+        self.generator = Generator(GeneratorConfig(channels, classes, latent=appearance_size(channels)))
         self.discriminator = Discriminator(DiscriminatorConfig(channels, classes))
-        self.encoder = Encoder(EncoderConfig(channels, config.encoded))
+        self.appearance = Appearance(channels, classes)
 
     def paint(self, real: Real, blank: Blank, rng: torch.Generator) -> "Painted":
         """Both branches in one pass: real defects repainted from their own latent, clean patches from mixtures."""
-        mean, log_variance = self.encoder(real.image, real.healed, real.mask)
-        measured = measure_appearance(real.image, real.healed, real.mask)
-        read = mean + (0.5 * log_variance).exp() * normal(mean.shape, rng, mean.device)
-        own = torch.cat([measured, read], 1)
-        drawn = self.mix(own.detach(), real.defect, rng)
+        own = self.appearance(real.image, real.healed, real.mask, real.defect)
+        drawn = self.mix(own, real.defect, rng)
         clean = torch.cat([real.healed, blank.clean])
         mask = torch.cat([real.mask, blank.mask])
         defect = torch.cat([real.defect, blank.defect])
         latent = torch.cat([own, drawn])
+        latent = latent + NOISE * normal(latent.shape, rng, latent.device)
         content, alpha = self.generator(clean, mask, defect, latent, normal(mask.shape, rng, mask.device))
-        return Painted(compose(clean, content, alpha), clean, mask, defect, latent, mean, log_variance)
+        return Painted(compose(clean, content, alpha), clean, mask, defect, latent)
 
     def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator) -> Tensor:
         """For each defect of the batch a latent between two of its class, as new ones will have: (N, Z) -> (N, Z)."""
@@ -144,7 +131,7 @@ class Game(nn.Module):
         return torch.where(half, real.healed, real.image), torch.where(half, real.mask, moved)
 
     def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
-        """Painted beats real; the paired branch reconstructs; the latent can be read back; something is visible."""
+        """Painted beats real; the paired branch reconstructs; the other shows what its latent says."""
         count, weights = len(real.image), self.config
         with self.fixed_critic():
             with torch.no_grad():
@@ -153,15 +140,11 @@ class Game(nn.Module):
         game = relativistic(fake, good.repeat(2, 1))
         copy, original = painted.image[:count], real.image
         rebuilt = masked_l1(copy, original, real.mask) + masked_l1(gradients(copy), gradients(original), real.mask)
-        kl = gaussian_kl(painted.mean, painted.log_variance)
         fresh, clean, mask = painted.image[count:], painted.clean[count:], painted.mask[count:]
-        wanted = painted.latent[count:]
-        size = wanted.shape[1] - weights.encoded
-        shown = (measure_appearance(fresh, clean, mask) - wanted[:, :size]).abs().mean()
-        read_back = (self.encoder(fresh, clean, mask)[0] - wanted[:, size:]).abs().mean()
-        loss = game + weights.reconstruct * rebuilt + weights.kl * kl
-        loss = loss + weights.appearance * shown + weights.latent * read_back
-        parts = {"g_game": game, "rebuilt": rebuilt, "kl": kl, "read_back": read_back, "shown": shown}
+        seen = self.appearance(fresh, clean, mask, painted.defect[count:])
+        shown = (seen - painted.latent[count:]).abs().mean()
+        loss = game + weights.reconstruct * rebuilt + weights.appearance * shown
+        parts = {"g_game": game, "rebuilt": rebuilt, "shown": shown}
         return loss, {name: value.item() for name, value in parts.items()}
 
 
@@ -174,8 +157,6 @@ class Painted:
     mask: Tensor
     defect: Tensor
     latent: Tensor
-    mean: Tensor
-    log_variance: Tensor
 
 
 def normal(shape: tuple[int, ...] | torch.Size, rng: torch.Generator, device: torch.device) -> Tensor:

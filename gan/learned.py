@@ -30,12 +30,12 @@ class LearnedPainter:
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
         """From a run's generator.safetensors; raises UserError where it is missing, altered or of another shape."""
-        tensors, about = load(path, ("latents.mean", "latents.deviation", "latents.defect"))
+        tensors, about = load(path, ("latents.mean", "latents.defect"))
         shape = about["generator"]
         generator = Generator(GeneratorConfig(**{**shape, "widths": tuple(shape["widths"])}))
         prefix = "generator."
         fill(generator, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
-        parts = (tensors[f"latents.{name}"] for name in ("mean", "deviation", "defect"))
+        parts = (tensors[f"latents.{name}"] for name in ("mean", "defect"))
         return cls(generator, Latents(*parts), device)
 
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:

@@ -35,8 +35,3 @@ def gradients(image: Tensor) -> Tensor:
     """Horizontal and vertical differences, stacked as channels, same size: (N, C, H, W) -> (N, 2C, H, W)."""
     padded = F.pad(image, (0, 1, 0, 1), mode="replicate")
     return torch.cat([padded[..., :-1, 1:] - image, padded[..., 1:, :-1] - image], 1)
-
-
-def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)) per latent dimension, averaged: (N, Z), (N, Z) -> scalar."""
-    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).mean()

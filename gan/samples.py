@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from flawsmith.data.image import to_uint, write_image
-from flawsmith.gan.appearance import measure_appearance
 from flawsmith.gan.generator import compose
 from flawsmith.gan.patches import BlankPatches, RealPatches
 from flawsmith.gan.trainer import Trainer
@@ -21,9 +20,8 @@ def write_samples(path: Path, trainer: Trainer, reals: RealPatches, blanks: Blan
     real, blank = real.to(trainer.device), blank.to(trainer.device)
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(real.mask.shape, generator=random).to(trainer.device)
-    read, _ = trainer.game.encoder(real.image, real.healed, real.mask)
-    mean = torch.cat([measure_appearance(real.image, real.healed, real.mask), read], 1)
-    other = mean.roll(len(set(real.defect.tolist())), 0)
+    own = trainer.game.appearance(real.image, real.healed, real.mask, real.defect)
+    other = own.roll(len(set(real.defect.tolist())), 0)
 
     def painted(clean: Tensor, mask: Tensor, latent: Tensor) -> Tensor:
         return compose(clean, *trainer.average(clean, mask, real.defect, latent, noise))
@@ -31,9 +29,9 @@ def write_samples(path: Path, trainer: Trainer, reals: RealPatches, blanks: Blan
     rows = [
         real.image,
         real.healed,
-        painted(real.healed, real.mask, mean),
+        painted(real.healed, real.mask, own),
         blank.clean,
-        painted(blank.clean, blank.mask, mean),
+        painted(blank.clean, blank.mask, own),
         painted(blank.clean, blank.mask, other),
         blank.mask.expand_as(blank.clean),
     ]

@@ -22,7 +22,7 @@ class FitConfig:
     steps: int = 500
     batch: int = 8  # real patches in a step; as many clean ones are painted
     patch: int = 96  # px, at native resolution
-    rate: float = 4e-4  # Adam's, generator and encoder; falls to a tenth over the last third
+    rate: float = 4e-4  # Adam's, the generator's; falls to a tenth over the last third
     critic_rate: float = 4e-4
     average: float = 0.995  # weight averaging: about the last 200 steps
     blanks: int = 360  # clean places prepared before training
@@ -51,8 +51,7 @@ class Trainer:
         self.game = Game(channels, classes, config.game).to(device, memory_format=layout)  # type: ignore[call-overload]
         self.average = Game(channels, classes, config.game).generator.to(device).requires_grad_(False)
         self.average.load_state_dict(self.game.generator.state_dict())
-        painter = [*self.game.generator.parameters(), *self.game.encoder.parameters()]
-        self.painter = torch.optim.Adam(painter, config.rate, betas=(0.0, 0.99))
+        self.painter = torch.optim.Adam(self.game.generator.parameters(), config.rate, betas=(0.0, 0.99))
         self.critic = torch.optim.Adam(self.game.discriminator.parameters(), config.critic_rate, betas=(0.0, 0.99))
         self.skipped = 0
 

@@ -14,7 +14,8 @@ from flawsmith.data.sheet import contact_sheet
 from flawsmith.data.split import make_split
 from flawsmith.gan.preview import preview
 from flawsmith.gan.trainer import FitConfig
-from flawsmith.segment.report import Picture, write_report
+from flawsmith.segment.picture import Picture
+from flawsmith.segment.report import write_report
 from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig, trial
 
@@ -57,10 +58,10 @@ def _report(output: Path, results: dict[str, Any], seed: int, device: torch.devi
     write_image(parts, contact_sheet(read(output / "parts")))
     preview(output / "trial" / "fit", read(output / "parts").good, painted, seed, device)
     pictures = [
-        Picture(parts, "The demo parts, made by a computer; true masks outlined"),
-        Picture(painted, "Defects painted by the GAN onto parts without one"),
+        Picture.read(parts, "The demo parts, made by a computer; true masks outlined"),
+        Picture.read(painted, "Defects painted by the GAN onto parts without one"),
     ]
     for arm in results:
         overlays = sorted((output / "trial" / "arms" / arm / "eval" / "overlays").glob("*-median.png"))
-        pictures += [Picture(path, f"{arm}: {path.stem} (image, truth, prediction)") for path in overlays]
+        pictures += [Picture.read(path, f"{arm}: {path.stem} (image, truth, prediction)") for path in overlays]
     write_report(output / "report.html", "flawsmith demo", NOTE, results, pictures)

@@ -11,6 +11,7 @@ from flawsmith.data.files import new_folder, write_json
 from flawsmith.data.image import write_image
 from flawsmith.data.record import Record
 from flawsmith.data.sample import load
+from flawsmith.segment.benchmark.counts import COUNTS
 from flawsmith.segment.overlay import triptych
 from flawsmith.segment.segmenter import Segmenter
 from flawsmith.segment.table import file_name, write_table
@@ -20,14 +21,14 @@ OVERLAYS, TABLE, METRICS = "overlays", "per_image.csv", "metrics.json"
 
 
 def evaluate(segmenter: Segmenter, records: Sequence[Record], output: Path) -> Iterator[dict[str, Any]]:
-    """Scores every record and writes overlays/, per_image.csv and, last, metrics.json.
+    """Scores every record and writes overlays/, per_image.csv, counts.npz and, last, metrics.json.
 
     Yields {"step", "steps"} after each image; the last item also holds "metrics", the content of metrics.json. Raises
     UserError where there is nothing to score, UsageError where the folder holds anything but the leavings of an
     interrupted evaluation.
     """
     check(segmenter, records)
-    new_folder(output, (OVERLAYS, TABLE))
+    new_folder(output, (OVERLAYS, TABLE, COUNTS))
     tally, steps = Tally(segmenter.classes), len(records)
     for step, record in enumerate(records, 1):
         sample = load(record, segmenter.classes)
@@ -38,6 +39,7 @@ def evaluate(segmenter: Segmenter, records: Sequence[Record], output: Path) -> I
         picture = triptych(sample.image, sample.masks, segmenter.predict(sample.image), THRESHOLD)
         write_image(output / OVERLAYS / f"{name}.png", picture)
     write_table(output / TABLE, tally.rows, HEADER)
+    tally.counts().save(output / COUNTS)
     write_json(output / METRICS, tally.result())
     yield {"step": steps, "steps": steps, "metrics": tally.result()}
 

@@ -1,15 +1,18 @@
 """The report of a trial: one HTML file that holds its pictures, and the same table as text for a terminal."""
 
-from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from flawsmith.data.files import write_text
+from flawsmith.segment.picture import Picture, data_urls
+
+LIMIT = 5_000_000  # bytes of a report: what a mailbox takes
 
 SCORES = {
     "pixel_ap": "pixel AP",
@@ -19,19 +22,6 @@ SCORES = {
     "image_auroc": "image AUROC",
     "image_ap": "image AP",
 }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG on disk and what it shows."""
-
-    path: Path
-    caption: str
-
-    @property
-    def data(self) -> str:
-        """The file as a data: URL, so that the report needs no other file."""
-        return "data:image/png;base64," + b64encode(self.path.read_bytes()).decode()
 
 
 @dataclass(frozen=True)
@@ -74,10 +64,27 @@ def as_text(table: Table) -> str:
     )
 
 
+def render(template: str, pictures: Sequence[Picture], limit: int = LIMIT, **values: Any) -> str:
+    """A page of `values` and `pictures`, each shown once by the template; at most `limit` bytes where that can be."""
+    source = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FunctionLoader(_template),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(template)
+    bare: defaultdict[Picture, str] = defaultdict(str)
+    left = limit - len(source.render(urls=bare, **values).encode())
+    return source.render(urls=data_urls(pictures, left), **values)
+
+
+def _template(name: str) -> str:
+    return files("flawsmith.segment").joinpath("templates", name).read_text(encoding="utf-8")
+
+
 def write_report(
     output: Path, title: str, note: str, metrics: Mapping[str, Mapping[str, Any]], pictures: Sequence[Picture]
 ) -> None:
     """Writes a self-contained HTML file: the note, the tables of `metrics` (arm → overall, per_class), the pictures."""
-    source = files("flawsmith.segment").joinpath("templates/report.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(source)
-    write_text(output, template.render(title=title, note=note, tables=tables(metrics), pictures=pictures))
+    text = render("report.html", pictures, title=title, note=note, tables=tables(metrics), shown=pictures)
+    write_text(output, text)

@@ -17,7 +17,7 @@ from flawsmith.data.checkpoint import load as load_checkpoint
 from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float
-from flawsmith.segment.unet import UNet
+from flawsmith.segment.network import Network, make_network
 
 MODEL = "model.safetensors"
 TILE = 1024  # px: larger images are done in tiles, so that memory does not grow with the image
@@ -28,7 +28,7 @@ OVERLAP = 128  # px around a tile that are computed and thrown away; beyond it t
 class Segmenter:
     """A network with the classes it knows and the number of colour channels that it sees."""
 
-    network: UNet
+    network: Network
     classes: tuple[str, ...]
     channels: int
     device: torch.device
@@ -41,12 +41,12 @@ class Segmenter:
         if config.get("kind") != "segmenter":
             found = config.get("kind", "something else")
             raise UserError(file, "must be the model of a segmenter", found, "give the folder that train wrote")
-        network = UNet(config["channels"], len(config["classes"]), config["widths"])
+        network = make_network(config["network"], config["channels"], len(config["classes"]), config["widths"])
         fill(network, tensors, file)
         return cls.of(network, config["classes"], config["channels"], device or torch.device("cpu"))
 
     @classmethod
-    def of(cls, network: UNet, classes: Any, channels: int, device: torch.device) -> Segmenter:
+    def of(cls, network: Network, classes: Any, channels: int, device: torch.device) -> Segmenter:
         """Wraps a network, which is set to inference in place."""
         network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
         return cls(network.eval(), tuple(classes), channels, device)
@@ -57,6 +57,7 @@ class Segmenter:
             "kind": "segmenter",
             "classes": list(self.classes),
             "channels": self.channels,
+            "network": self.network.name,
             "widths": list(self.network.widths),
             "recipe": dict(recipe),
         }

@@ -1,4 +1,7 @@
-"""The scores of many images as they come: counts per class and of all defects together, a row an image."""
+"""The scores of many images as they come: counts per class and of all defects together, a row an image.
+
+Beside the sums it keeps what each image added, in small tables, so that a benchmark can resample the images later.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.data.record import Record
-from flawsmith.segment.metrics import Counts, average_precision, confusion, histograms, ratio
+from flawsmith.segment.benchmark.counts import Counts as ImageCounts
+from flawsmith.segment.benchmark.layer import Gatherer
+from flawsmith.segment.metrics import Counts, average_precision, confusion, ratio
 from flawsmith.segment.table import Cell
 
 THRESHOLD = 0.5  # of Dice and IoU, fixed beforehand: choosing it on test images would flatter
@@ -25,26 +30,28 @@ class Tally:
     overall: Counts = field(default_factory=Counts)
     rows: list[dict[str, Cell]] = field(default_factory=list)
     shown: list[tuple[bool, ...]] = field(default_factory=list)  # per image: is there a pixel of each class?
+    gatherers: list[Gatherer] = field(default_factory=list)  # per class: what each image adds
+    gatherer: Gatherer = field(default_factory=Gatherer)  # the same of all defects together
 
     def __post_init__(self) -> None:
         self.per_class = self.per_class or [Counts() for _ in self.classes]
+        self.gatherers = self.gatherers or [Gatherer() for _ in self.classes]
 
     def add(self, record: Record, maps: NDArray[np.float32], truth: NDArray[np.bool_]) -> None:
         """Counts one image: probabilities and truth (K, H, W); overall, the highest map counts against any defect."""
-        for counts, scores, mask in zip(self.per_class, maps, truth, strict=True):
-            counts.add(scores, mask)
+        for counts, gatherer, scores, mask in zip(self.per_class, self.gatherers, maps, truth, strict=True):
+            _count(counts, gatherer, scores, mask)
         union: NDArray[np.bool_] = np.logical_or.reduce(truth, axis=0)
-        highest = maps.max(0)
-        defect, good = histograms(highest, union)
-        tp, fp, fn = confusion(defect, good, THRESHOLD)
+        one, score = _count(self.overall, self.gatherer, maps.max(0), union)
+        tp, fp, fn = confusion(one.defect, one.good, THRESHOLD)
         self.shown.append(tuple(bool(mask.any()) for mask in truth))
         self.rows.append(
             {
                 "image": record.name,
                 "group": record.group,
                 "defects": ";".join(name for name, there in zip(self.classes, self.shown[-1], strict=True) if there),
-                "score": self.overall.add(highest, union),
-                "pixel_ap": average_precision(defect, good),
+                "score": score,
+                "pixel_ap": average_precision(one.defect, one.good),
                 "dice": ratio(2 * tp, 2 * tp + fp + fn) if union.any() else None,
                 "iou": ratio(tp, tp + fp + fn) if union.any() else None,
                 "missed_px": int(fn),
@@ -65,3 +72,21 @@ class Tally:
             },
             "threshold": THRESHOLD,
         }
+
+    def counts(self) -> ImageCounts:
+        """What each image added."""
+        names, groups = (tuple(str(row[key]) for row in self.rows) for key in ("image", "group"))
+        layers = tuple(gatherer.layer() for gatherer in self.gatherers)
+        return ImageCounts(names, groups, self.classes, layers, self.gatherer.layer())
+
+
+def _count(
+    total: Counts, gatherer: Gatherer, scores: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> tuple[Counts, float]:
+    """Adds one image to the sums and to the tables; returns its own counts and its score."""
+    one = Counts()
+    score = one.add(scores, mask)
+    gatherer.add(one, score, THRESHOLD)
+    for name, value in vars(one).items():
+        setattr(total, name, getattr(total, name) + value)
+    return one, score

@@ -21,8 +21,8 @@ from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
 from flawsmith.segment.batches import Batches, Pool, plan
 from flawsmith.segment.losses import segmentation_loss
+from flawsmith.segment.network import NETWORKS, WIDTHS, Network, slow_and_fast, start_network
 from flawsmith.segment.segmenter import MODEL, Segmenter
-from flawsmith.segment.unet import UNet
 
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
 
@@ -31,24 +31,29 @@ PATIENCE = 20  # steps in a row with a loss that is no number, after which the t
 class TrainConfig:
     """The recipe; docs/ tells what was tried beside it."""
 
-    steps: int = 400  # about 80 s on two CPU cores
+    steps: int = 200  # about 80 s on two CPU cores
     batch: int = 24  # patches
     patch: int = 128  # px, native resolution
-    lr: float = 5e-3  # of AdamW, at its peak; at 2e-3 the smallest class was still unlearned after 300 steps
+    lr: float = 3e-3  # of AdamW, at its peak
     warmup: float = 0.1  # of the steps, linear; then half a cosine down to 0
     decay: float = 1e-2
     clip: float = 1.0  # largest norm of the gradient
     average: float = 0.98  # decay of the moving average of the weights, which is the model
-    widths: tuple[int, ...] = (32, 48, 96, 128)  # channels of the levels
+    network: str = "pretrained"  # or "small", which starts from nothing
+    widths: tuple[int, ...] = ()  # channels of its levels; none: the network's own
+    known_rate: float = 0.2  # times lr: weights that know something already move slowly
     dropout: float = 0.1
     defect_share: float = 0.5  # of the patches lie at a defect
     real_share: float = 0.5  # of those are real, at least, wherever there are real ones
+    shams: float = 0.5  # of the good patches beside painted ones: what was joined without a defect is none
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError("--steps", "training needs at least 1 step", self.steps)
-        if self.batch < 2 or self.patch < 2 ** (len(self.widths) + 1):
+        if self.network not in NETWORKS:
+            raise UsageError("--network", f"a network is one of {', '.join(NETWORKS)}", self.network)
+        if self.batch < 2 or self.patch < 2 ** (len(self.widths or WIDTHS[self.network]) + 1):
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
         if not (0 < self.defect_share < 1 and 0.5 <= self.real_share <= 1 and 0 <= self.average < 1):
             raise UsageError("train", "shares lie between 0 and 1, real_share is at least 0.5", self)
@@ -74,12 +79,13 @@ def train(
     batches = make_batches(selection, synthetic, config, seed)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
-        network = UNet(batches.channels, len(selection.classes), config.widths, config.dropout)
+        shape = (batches.channels, len(selection.classes), config.widths, config.dropout)
+        network = start_network(config.network, *shape)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
     yield from descend(network, averaged, batches, config, seed, device)
     recipe = {"seed": seed, **asdict(config)}
-    model = cast(UNet, averaged.module)
+    model = cast(Network, averaged.module)
     Segmenter.of(model, selection.classes, batches.channels, device).save(output / MODEL, recipe)
     yield {"step": config.steps, "steps": config.steps}
 
@@ -92,19 +98,21 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     kinds = plan(config.batch, config.defect_share, config.real_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
-    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment)
+    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment, config.shams)
 
 
 def descend(
-    network: UNet, averaged: AveragedModel, batches: Batches, config: TrainConfig, seed: int, device: torch.device
+    network: Network, averaged: AveragedModel, batches: Batches, config: TrainConfig, seed: int, device: torch.device
 ) -> Iterator[dict[str, Any]]:
     """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
-    optimiser = torch.optim.AdamW(network.parameters(), config.lr, weight_decay=config.decay)
+    known, new = slow_and_fast(network)
+    groups = [{"params": known, "share": config.known_rate}, {"params": new, "share": 1.0}]
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], config.lr, weight_decay=config.decay)
     network.train()
     skipped = 0
     for step in range(config.steps):
         for group in optimiser.param_groups:
-            group["lr"] = config.lr * rate(step, config)
+            group["lr"] = config.lr * group["share"] * rate(step, config)
         images, truth = batches.batch(step)
         loss = _gradient(network, images, truth, _number(seed, "dropout", step), device)
         norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
@@ -120,7 +128,7 @@ def descend(
         yield {"step": step + 1, "steps": config.steps, **({"loss": float(loss)} if finite else {})}
 
 
-def _gradient(network: UNet, images: Tensor, truth: Tensor, seed: int, device: torch.device) -> Tensor:
+def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device: torch.device) -> Tensor:
     """Fills the gradients; returns the loss. Dropout depends on `seed` alone, and the caller's randomness stays his."""
     network.zero_grad()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -1,14 +1,16 @@
 """One trial: the same network trained on mixtures of real and painted defects, scored on the same held-out parts."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 import torch
 
-from flawsmith.data.errors import PartlyDone, UsageError
+from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
 from flawsmith.data.plan import open_run
 from flawsmith.data.read import read
@@ -40,6 +42,7 @@ ARMS = {
     "gan": Arm(("gan",), real="none"),
     "all-real": Arm(real="all"),
 }
+SECONDS = "seconds.json"  # of a trial: fit and painters; of an arm: train and evaluate
 
 
 @dataclass(frozen=True)
@@ -69,24 +72,40 @@ def trial(
 ) -> Iterator[dict[str, Any]]:
     """Runs the arms into `output` and writes results.json there; what is finished there is not done again.
 
-    Yields {"task", "step" or "done", "steps" or "count", …}; the last item has "results", a dict of arm → metrics.
+    Yields {"task", "arm" where it is one's, "step" or "done", "steps" or "count", …}, with "note" where something
+    went wrong; the last item has "results", a dict of arm → metrics. An arm that fails does not stop the others:
+    PartlyDone is raised at the end, or the error itself where it is a bug or no arm is left.
     """
-    unknown = [arm for arm in arms if arm not in ARMS]
-    if unknown or not arms:
-        raise UsageError("--arms", f"arms are {', '.join(ARMS)}", ", ".join(unknown) or "none")
+    check_arms(arms)
     _open(output, root, split, real, seed, config, classes)
     drawn = select(root, split, real, classes, seed)
-    painters = dict.fromkeys(painter for arm in arms for painter in ARMS[arm].painters)
+    painters = tuple(dict.fromkeys(painter for arm in arms for painter in ARMS[arm].painters))
+    broken: dict[str, Exception] = {}  # painters
+    failed: dict[str, Exception] = {}  # arms
     if painters:
-        yield from _prepare(drawn, tuple(painters), config, output, seed, device)
+        yield from _prepare(drawn, painters, config, output, seed, device, broken)
     for name in arms:
+        missing = [broken[painter] for painter in ARMS[name].painters if painter in broken]
+        if missing:
+            failed[name] = missing[0]
+            continue
         everything = ARMS[name].real == "all"
         selection = select(root, split, None, drawn.classes, seed) if everything else drawn
         records = test_records(root, split, drawn.classes)
-        yield from _run_arm(name, selection, records, config, output, seed, device)
-    results = {name: read_json(output / "arms" / name / "eval" / "metrics.json") for name in arms}
-    write_json(output / "results.json", _results(results, real, seed))
-    yield {"task": "scores", "done": 1, "count": 1, "results": results}
+        yield from _guard(name, _run_arm(name, selection, records, config, output, seed, device), failed)
+    finished = [name for name in arms if name not in failed]
+    if finished:
+        results = {name: read_json(output / "arms" / name / "eval" / "metrics.json") for name in finished}
+        write_json(output / "results.json", _results(results, real, seed))
+        yield {"task": "scores", "done": 1, "count": 1, "results": results}
+    _report(output, failed, len(finished))
+
+
+def check_arms(arms: Sequence[str]) -> None:
+    """Raises UsageError where there is none, or one that is not among ARMS."""
+    unknown = [arm for arm in arms if arm not in ARMS]
+    if unknown or not arms:
+        raise UsageError("--arms", f"arms are {', '.join(ARMS)}", ", ".join(unknown) or "none")
 
 
 def mixture(painters: Sequence[str], sets: Mapping[str, Sequence[Record]]) -> tuple[Record, ...]:
@@ -121,19 +140,38 @@ def _open(
 
 
 def _prepare(
-    drawn: Selection, painters: tuple[str, ...], config: TrialConfig, output: Path, seed: int, device: torch.device
+    drawn: Selection,
+    painters: tuple[str, ...],
+    config: TrialConfig,
+    output: Path,
+    seed: int,
+    device: torch.device,
+    broken: dict[str, Exception],
 ) -> Iterator[dict[str, Any]]:
-    """Fits once and lets every painter paint once; without the GAN among them, the bank of real defects is enough."""
+    """Fits once and lets every painter paint once; without the GAN among them, the bank of real defects is enough.
+
+    Painters that cannot paint get into `broken`; a fit that fails spoils the GAN alone, since the bank comes before it.
+    """
     learned = "gan" in painters
     run = output / ("fit" if learned else "bank")
-    yield from _task("fit", fit(drawn, config.fit if learned else replace(config.fit, steps=0), run, seed, device))
+    spoilt: dict[str, Exception] = {}
+    fitting = fit(drawn, config.fit if learned else replace(config.fit, steps=0), run, seed, device)
+    yield from _guard("fit", _task("fit", fitting, output), spoilt)
+    if spoilt:
+        broken |= dict.fromkeys(("gan",) if (run / "bank.safetensors").exists() else painters, spoilt["fit"])
     for painter in painters:
-        wanted = GenerateConfig(count=config.count, painter=painter)
-        painting = generate(run, drawn.good, wanted, output / "synthetic" / painter, seed, device, config.workers)
-        try:
-            yield from _task(f"paint: {painter}", painting)
-        except PartlyDone as short:  # a few places were impossible: the arm goes on with the images there are
-            yield {"task": f"paint: {painter}", "done": config.count, "count": config.count, "note": str(short)}
+        if painter not in broken:
+            wanted = GenerateConfig(count=config.count, painter=painter)
+            painting = generate(run, drawn.good, wanted, output / "synthetic" / painter, seed, device, config.workers)
+            yield from _guard(painter, _task(f"paint: {painter}", _as_far(painting, config.count), output), broken)
+
+
+def _as_far(painting: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """The events; where a few places were impossible, the arm goes on with the images there are."""
+    try:
+        yield from painting
+    except PartlyDone as short:
+        yield {"done": count, "count": count, "note": str(short)}
 
 
 def _run_arm(
@@ -145,22 +183,56 @@ def _run_arm(
     seed: int,
     device: torch.device,
 ) -> Iterator[dict[str, Any]]:
-    """Trains one arm's network and scores it, each where that is not done yet."""
-    arm, model, scores = ARMS[name], output / "arms" / name / "model", output / "arms" / name / "eval"
+    """Trains one arm's network and scores it, each where that is not done yet; one half done is done anew."""
+    arm, folder = ARMS[name], output / "arms" / name
+    model, scores = folder / "model", folder / "eval"
     if (scores / "metrics.json").exists():
         return
+    shutil.rmtree(scores, ignore_errors=True)
     if not (model / "model.safetensors").exists():
+        shutil.rmtree(model, ignore_errors=True)
         learned = replace(selection, defects=()) if arm.real == "none" else selection
         sets = {painter: read(output / "synthetic" / painter).records for painter in arm.painters}
         painted = mixture(arm.painters, sets)
-        yield from _task(f"{name}: train", train(learned, painted, config.train, model, seed, device))
-    yield from _task(f"{name}: evaluate", evaluate(Segmenter.load(model, device), test, scores))
+        training = train(learned, painted, config.train, model, seed, device)
+        yield from _task(f"{name}: train", training, folder, arm=name)
+    scoring = evaluate(Segmenter.load(model, device), test, scores)
+    yield from _task(f"{name}: evaluate", scoring, folder, arm=name)
 
 
-def _task(name: str, events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The events under the name of what is being done."""
+def _task(name: str, events: Iterator[dict[str, Any]], folder: Path, **about: str) -> Iterator[dict[str, Any]]:
+    """The events under the name of what is being done; its seconds go into the folder's seconds.json at the end.
+
+    Those are the seconds of the run that finished it; where there was nothing left to do, the file stays as it is.
+    """
+    start, worked = perf_counter(), False
     for event in events:
-        yield {**event, "task": name}
+        worked = True
+        yield {**event, **about, "task": name}
+    if worked:
+        path = folder / SECONDS
+        before = read_json(path) if path.exists() else {}
+        write_json(path, before | {name.rpartition(": ")[2]: round(perf_counter() - start, 1)})
+
+
+def _guard(name: str, events: Iterator[dict[str, Any]], failed: dict[str, Exception]) -> Iterator[dict[str, Any]]:
+    """The events; an error ends them, is kept in `failed`, and is told as a note: the others go on."""
+    try:
+        yield from events
+    except Exception as error:
+        failed[name] = error
+        yield {"task": name, "done": 0, "count": 1, "note": f"{name}: {error}"}
+
+
+def _report(output: Path, failed: Mapping[str, Exception], finished: int) -> None:
+    """Raises PartlyDone where arms failed; the first error itself where it is a bug, or nothing else is left."""
+    errors = list(failed.values())
+    bugs = [error for error in errors if not isinstance(error, UserError)]
+    if bugs or (errors and not finished):
+        raise (bugs or errors)[0]
+    if errors:
+        why = "; ".join(f"{arm} ({error})" for arm, error in failed.items())
+        raise PartlyDone(output, "some arms could not be finished", why, "give the same command again")
 
 
 def _results(results: Mapping[str, Any], real: int | None, seed: int) -> dict[str, Any]:

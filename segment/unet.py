@@ -19,6 +19,8 @@ class UNet(nn.Module):
     quarter, and nothing of the full resolution is lost.
     """
 
+    name = "small"
+
     def __init__(self, channels: int, classes: int, widths: Sequence[int], dropout: float = 0.1) -> None:
         super().__init__()
         self.widths = tuple(widths)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from flawsmith.gan.appearance import GAIN, appearance_size, measure_appearance
+from flawsmith.gan.appearance import USUAL, Appearance, appearance_size, measure_appearance
 
 
 def patch(level: float, change: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -14,7 +14,7 @@ def patch(level: float, change: float) -> tuple[torch.Tensor, torch.Tensor, torc
 def test_an_even_change_is_measured_in_proportion_to_the_part() -> None:
     seen = measure_appearance(*patch(0.5, -0.2))
     assert seen.shape == (1, appearance_size(3))
-    assert seen[0, :3].tolist() == pytest.approx([GAIN * -0.4] * 3, rel=1e-4)
+    assert seen[0, :3].tolist() == pytest.approx([-0.4] * 3, rel=1e-4)
     assert torch.allclose(seen, measure_appearance(*patch(0.25, -0.1)), atol=1e-3)
 
 
@@ -22,7 +22,7 @@ def test_core_and_rim_are_told_apart() -> None:
     image, clean, mask = patch(0.5, 0.0)
     image[..., 12:18, 12:18] -= 0.2
     seen = measure_appearance(image, clean, mask)[0]
-    assert seen[:3].max() < 2 * seen[4:7].min() < 0.1
+    assert seen[:3].max() < 2 * seen[3:6].min() < 0.1
 
 
 def test_what_lies_outside_the_mask_does_not_count() -> None:
@@ -38,4 +38,37 @@ def test_a_hair_thin_crack_and_an_empty_mask_are_finite() -> None:
     assert torch.isfinite(measure_appearance(image, clean, mask)).all()
     mask[..., 10:20, 15] = 1
     thin = measure_appearance(clean - 0.1 * mask, clean, mask)[0]
-    assert thin[:3].tolist() == pytest.approx([GAIN * -0.2] * 3, rel=1e-4)
+    assert thin[:3].tolist() == pytest.approx([-0.2] * 3, rel=1e-4)
+
+
+def test_depths_and_sides_are_told_apart() -> None:
+    image, clean, mask = patch(0.5, 0.0)
+    image[..., 10:20, 10:15] -= 0.1
+    image[..., 10:20, 15:20] += 0.2
+    dark, bright, down, across = measure_appearance(image, clean, mask)[0, -4:].tolist()
+    assert 0.1 < dark < bright and across > 0.2 and abs(down) < 0.01
+
+
+def test_roughness_is_grain_and_not_level() -> None:
+    image, clean, mask = patch(0.5, -0.1)
+    grainy = image + 0.05 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0)) * mask
+    smooth, rough = (measure_appearance(picture, clean, mask)[0, -5] for picture in (image, grainy))
+    assert rough > smooth + 0.03
+
+
+def test_every_class_is_measured_in_its_own_units() -> None:
+    appearance = Appearance(3, 2)
+    measured = torch.cat([torch.randn(200, appearance_size(3)), 5 + 3 * torch.randn(200, appearance_size(3))])
+    classes = torch.arange(2).repeat_interleave(200)
+    appearance.standardise(measured, classes)
+    for number in range(2):
+        standard = (measured[classes == number] - appearance.centre[number]) / appearance.scale[number]
+        assert torch.allclose(standard.mean(0), torch.zeros(13), atol=1e-4)
+        assert torch.allclose(standard.std(0), torch.ones(13), atol=0.02)
+
+
+def test_a_single_defect_is_given_the_usual_spread() -> None:
+    appearance = Appearance(1, 1)
+    appearance.standardise(torch.full((1, appearance_size(1)), 0.3), torch.tensor([0]))
+    assert appearance.centre[0, 0] == pytest.approx(0.3)
+    assert 0.5 * USUAL < float(appearance.scale[0, 0]) <= USUAL

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flawsmith.cli import INTERRUPTED, follow, main
+from flawsmith.cli import INTERRUPTED, Common, Learning, follow, main
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 
 COMMANDS = sorted(main.commands)
+BUNDLES = {"common": Common, "learning": Learning}  # arguments that stand for several options
 SOURCE = ast.parse((Path(__file__).parents[1] / "cli.py").read_text(encoding="utf-8"))
 
 
@@ -62,7 +64,13 @@ def test_each_option_is_used(name: str) -> None:
     read = {node.id for node in ast.walk(body) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     named = {argument.arg for argument in [*body.args.posonlyargs, *body.args.args]}
     assert named <= read
-    assert body.args.kwarg is not None or {option.name for option in main.commands[name].params} <= named
+    bundled: set[str] = set()
+    for bundle in named & BUNDLES.keys():
+        options = {one.name for one in fields(BUNDLES[bundle])}
+        whole = f"vars({bundle})" in ast.unparse(body) or f"{bundle}.select(" in ast.unparse(body)
+        assert whole or all(f"{bundle}.{option}" in ast.unparse(body) for option in options)
+        bundled |= options
+    assert {option.name for option in main.commands[name].params} <= named | bundled
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,33 @@ def test_a_terminal_gets_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     follow(_steps())
     assert "fit: 100%" in capsys.readouterr().err
+
+
+def test_a_log_gets_notes_and_text_in_place_of_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [{"task": "all", "done": done, "count": 60.5, "text": f"{done} of 2"} for done in (0.0, 30.3, 60.5)]
+    follow([*events[:2], {**events[1], "note": "one went wrong"}, events[2]])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["all 0% 0.0 of 2", "all 50% 30.3 of 2", "one went wrong", "all 100% 60.5 of 2"]
+
+
+def test_what_is_followed_is_closed_when_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    def events() -> Iterator[dict[str, Any]]:
+        try:
+            yield {"task": "a", "done": 1, "count": 1}
+            yield {"task": "b", "done": 1, "count": 1}
+        finally:
+            closed.append(True)
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click, "echo", interrupt)
+    running = events()
+    with pytest.raises(KeyboardInterrupt):
+        follow(running)
+    assert closed
 
 
 def test_json_is_one_line_that_parses(parts: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
 from flawsmith.data.sample import load
+from flawsmith.segment.benchmark.counts import COUNTS, Trial
 from flawsmith.segment.evaluate import evaluate
 
 CLASSES = ("pit", "scratch")
@@ -100,3 +101,25 @@ def test_good_images_alone_have_no_pixel_scores(parts: Path, tmp_path: Path) -> 
     good = read(parts).good
     metrics = _run(Oracle(good), good, tmp_path / "eval")
     assert metrics["overall"] == dict.fromkeys(metrics["overall"])
+
+
+def test_the_counts_beside_them_give_the_same_figures(parts: Path, tmp_path: Path) -> None:
+    records = read(parts).records
+    metrics = _run(Oracle(records, blind="pit"), records, tmp_path / "eval")
+    one = Trial.load(tmp_path / "eval", "real", 5, 0)
+    assert one.metrics == metrics and one.counts.classes == CLASSES
+    assert [row["image"] for row in one.images] == list(one.counts.images) == [record.name for record in records]
+    assert one.counts.groups == tuple(record.group for record in records)
+    assert {type(row["dice"]) for row in one.images} == {float, type(None)}
+    assert one.counts.overall.pixels[:, 2].tolist() == [row["missed_px"] for row in one.images]
+    hit, false, missed = one.counts.overall.pixels.sum(0)
+    assert 2 * hit / (2 * hit + false + missed) == metrics["overall"]["dice"]
+
+
+def test_counts_of_other_images_than_the_table_are_refused(parts: Path, tmp_path: Path) -> None:
+    records = read(parts).records
+    _run(Oracle(records), records, tmp_path / "a")
+    _run(Oracle(records), records[:9], tmp_path / "b")
+    (tmp_path / "b" / COUNTS).replace(tmp_path / "a" / COUNTS)
+    with pytest.raises(UserError, match="knows 9 images; found 16"):
+        Trial.load(tmp_path / "a", "real", 5, 0)

@@ -20,7 +20,7 @@ def painter() -> LearnedPainter:
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(channels=1, classes=2, latent=4, widths=(8, 12, 16)))
     torch.nn.init.normal_(generator.head.weight, std=0.3)
-    latents = Latents(torch.randn(6, 4), torch.ones(6, 4), torch.tensor([0, 0, 0, 1, 1, 1]))
+    latents = Latents(torch.randn(6, 4), torch.tensor([0, 0, 0, 1, 1, 1]))
     return LearnedPainter(generator, latents, torch.device("cpu"))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from flawsmith.segment.report import SCORES, Picture, as_text, score_table, tables, write_report
+from flawsmith.segment.picture import Picture
+from flawsmith.segment.report import LIMIT, SCORES, as_text, score_table, tables, write_report
 
 
 def _metrics(value: float) -> dict[str, Any]:
@@ -36,14 +36,22 @@ class _Page(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> _Page:
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     metrics = {"real": _metrics(0.25), "real+gan": _metrics(0.5)}
-    write_report(tmp_path / "r.html", "a & b", "no <b>evidence</b>", metrics, [Picture(tmp_path / "a.png", '"sheet"')])
+    picture = Picture(np.zeros((4, 4, 3), np.uint8), '"sheet"')
+    write_report(tmp_path / "r.html", "a & b", "no <b>evidence</b>", metrics, [picture])
     return _Page((tmp_path / "r.html").read_text(encoding="utf-8"))
 
 
 def test_the_report_needs_no_other_file(page: _Page) -> None:
-    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert page.links and all(link.startswith("data:image/jpeg;base64,") for link in page.links)
+
+
+def test_heavy_pictures_do_not_make_a_heavy_report(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    noise = [Picture(random.integers(0, 256, (1000, 1200, 3)).astype(np.uint8), f"{n}") for n in range(4)]
+    assert sum(picture.pixels.nbytes for picture in noise) > 2 * LIMIT
+    write_report(tmp_path / "r.html", "", "", {"real": _metrics(0.5)}, noise)
+    assert (tmp_path / "r.html").stat().st_size <= LIMIT
 
 
 def test_names_and_notes_are_escaped(page: _Page) -> None:

@@ -71,7 +71,8 @@ def test_what_is_no_segmenter_is_refused(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused(segmenter: Segmenter, tmp_path: Path) -> None:
     segmenter.save(tmp_path / MODEL, {})
-    config = {"kind": "segmenter", "classes": ["pit"], "channels": 1, "widths": list(WIDTHS), "recipe": {}}
+    network = {"network": "small", "widths": list(WIDTHS)}
+    config = {"kind": "segmenter", "classes": ["pit"], "channels": 1, "recipe": {}, **network}
     save(tmp_path / MODEL, segmenter.network.state_dict(), config)
     with pytest.raises(UserError, match="in this network"):
         Segmenter.load(tmp_path)

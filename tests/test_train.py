@@ -21,7 +21,7 @@ from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.train import TrainConfig, make_batches, rate, train
 
 CPU = torch.device("cpu")
-TINY = TrainConfig(steps=3, batch=4, patch=32, widths=(8, 8), average=0.5)
+TINY = TrainConfig(steps=3, batch=4, patch=32, network="small", widths=(8, 8), average=0.5)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def _train(selection: Selection, output: Path, config: TrainConfig = TINY, seed:
 
 
 def test_it_learns_the_defects_of_its_own_parts(selection: Selection, tmp_path: Path) -> None:
-    config = TrainConfig(steps=60, batch=8, patch=48, widths=(8, 16), average=0.9, lr=1e-2)
+    config = TrainConfig(steps=60, batch=8, patch=48, network="small", widths=(8, 16), average=0.9, lr=1e-2)
     _train(selection, tmp_path / "model", config)
     segmenter = Segmenter.load(tmp_path / "model")
     assert segmenter.classes == ("pit", "scratch")

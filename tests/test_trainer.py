@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from flawsmith.data.errors import UsageError
-from flawsmith.gan.game import Blank, Real
+from flawsmith.gan.appearance import appearance_size, measure_appearance
+from flawsmith.gan.blocks import mean_over
+from flawsmith.gan.game import Blank, GameConfig, Real
+from flawsmith.gan.generator import compose
 from flawsmith.gan.trainer import PATIENCE, Diverged, FitConfig, Trainer
 
 CONFIG = FitConfig(steps=60, batch=4, patch=32, rate=1e-3, critic_rate=5e-4)
@@ -23,8 +26,8 @@ def patches(seed: int) -> tuple[Real, Blank]:
     return Real(clean + shade * mask, clean, mask, defect), Blank(clean.flip(0, 2), mask.flip(0, 2), defect.flip(0))
 
 
-def trainer(seed: int = 0) -> Trainer:
-    return Trainer(1, 2, CONFIG, seed, torch.device("cpu"))
+def trainer(seed: int = 0, config: FitConfig = CONFIG) -> Trainer:
+    return Trainer(1, 2, config, seed, torch.device("cpu"))
 
 
 def weights(made: Trainer) -> torch.Tensor:
@@ -32,10 +35,52 @@ def weights(made: Trainer) -> torch.Tensor:
 
 
 def test_it_learns_which_class_is_dark_and_which_is_bright() -> None:
-    made = trainer()
-    for step in range(60):
+    made, (real, _) = trainer(), patches(0)
+    made.game.appearance.standardise(measure_appearance(real.image, real.healed, real.mask), real.defect)
+    for step in range(50):
         losses = made.step(step, *patches(step))
-    assert losses["rebuilt"] < 0.08 and losses["shown"] < 0.4
+    assert losses["rebuilt"] < 0.08
+    _, blank = patches(99)
+    painted = paint(made, blank, torch.zeros(4, appearance_size(1)))
+    change = mean_over(painted - blank.clean, blank.mask)[:, 0]
+    assert (change[blank.defect == 0] < -0.1).all() and (change[blank.defect == 1] > 0.1).all()
+
+
+def levels(seed: int) -> tuple[Real, Blank]:
+    """Squares from dark to less dark, all of one class."""
+    real, blank = patches(seed)
+    shade = torch.tensor([-0.4, -0.3, -0.2, -0.1])[:, None, None, None]
+    nothing = torch.zeros_like(real.defect)
+    return replace(real, image=real.healed + shade * real.mask, defect=nothing), replace(blank, defect=nothing)
+
+
+def paint(made: Trainer, blank: Blank, latent: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        noise = torch.zeros_like(blank.mask)
+        return compose(blank.clean, *made.game.generator(blank.clean, blank.mask, blank.defect, latent, noise))
+
+
+def obedience(made: Trainer) -> float:
+    """How much of the difference between the lightest and the darkest defect that is asked for is painted."""
+    real, blank = levels(0)
+    asked = made.game.appearance(real.image, real.healed, real.mask, real.defect)
+    dark, light = (
+        mean_over(paint(made, blank, asked[k].expand(4, -1)) - blank.clean, blank.mask).mean() for k in (0, 3)
+    )
+    return float(light - dark) / 0.3
+
+
+def test_the_paint_follows_its_latent_because_it_is_held_to_it() -> None:
+    found = []
+    for weights in (GameConfig(), GameConfig(appearance=0.0, reconstruct=0.0)):
+        made = trainer(config=replace(CONFIG, game=weights))
+        real, _ = levels(0)
+        measured = measure_appearance(real.image, real.healed, real.mask)
+        made.game.appearance.standardise(measured, real.defect)
+        for step in range(60):
+            made.step(step, *levels(step))
+        found.append(obedience(made))
+    assert found[0] > 0.5 and found[1] < 0.25
 
 
 def test_a_resumed_run_continues_to_the_bit() -> None:

@@ -32,6 +32,7 @@ class Library:
         self.calls: Counter[str] = Counter()
         self.learned: dict[str, tuple[int, list[str]]] = {}  # arm → real defects, names of painted records
         self.initial: set[tuple[int, Any]] = set()  # seed and configuration of each training
+        self.errors: dict[str, Exception] = {}  # what goes wrong: "fit", a painter, an arm's training
         for name in ("fit", "generate", "train", "evaluate", "select", "read", "test_records"):
             patch.setattr(module, name, getattr(self, name))
         patch.setattr(module, "Segmenter", SimpleNamespace(load=lambda *_: None))
@@ -49,10 +50,17 @@ class Library:
 
     def fit(self, selection: Selection, config: Any, output: Path, *_: Any) -> Iterator[dict[str, Any]]:
         self.calls[f"fit {config.steps}"] += 1
+        write_text(output / "bank.safetensors", "")
+        self._go_wrong("fit")
         yield {"step": 1, "steps": 1}
+
+    def _go_wrong(self, what: str) -> None:
+        if what in self.errors:
+            raise self.errors[what]
 
     def generate(self, run: Path, clean: Any, config: Any, output: Path, *_: Any) -> Iterator[dict[str, Any]]:
         self.calls[f"generate {config.painter}"] += 1
+        self._go_wrong(config.painter)
         yield {"done": 1, "count": 1}
         if config.painter == "poisson":
             raise PartlyDone(output, "some images could not be painted", "1 of 8")
@@ -64,7 +72,10 @@ class Library:
         self.calls[f"train {arm}"] += 1
         self.learned[arm] = (len(selection.defects), [record.name for record in painted])
         self.initial.add((seed, config))
+        assert not output.exists()
+        write_text(output / "half.part", "")
         yield {"step": 1, "steps": 1, "loss": 1.0}
+        self._go_wrong(arm)
         write_text(output / "model.safetensors", "")
 
     def evaluate(self, _: Any, records: Any, output: Path) -> Iterator[dict[str, Any]]:
@@ -131,6 +142,65 @@ def test_a_folder_begun_with_another_plan_is_refused(library: Library, run: Run)
 
 def test_a_few_images_that_could_not_be_painted_do_not_stop_a_trial(library: Library, run: Run) -> None:
     assert "real+poisson" in run("real+poisson")[-1]["results"]
+
+
+def test_an_arm_that_fails_does_not_stop_the_others_and_is_redone(library: Library, run: Run, tmp_path: Path) -> None:
+    library.errors = {"real+paste": UserError("train", "no finite step")}
+    with pytest.raises(PartlyDone, match=r"real\+paste.*no finite step"):
+        run("real", "real+paste", "all-real")
+    results = read_json(tmp_path / "trial" / "results.json")
+    assert [one["arm"] for one in results["trials"]] == ["real", "all-real"]
+    library.errors.clear()
+    assert set(run("real", "real+paste", "all-real")[-1]["results"]) == {"real", "real+paste", "all-real"}
+    assert library.calls["train real"] == 1 and library.calls["train real+paste"] == 2
+
+
+@pytest.mark.parametrize(("what", "spared"), [("fit", {"real", "real+paste"}), ("paste", {"real", "real+gan"})])
+def test_a_painter_that_fails_costs_the_arms_that_need_it(
+    library: Library, run: Run, tmp_path: Path, what: str, spared: set[str]
+) -> None:
+    library.errors = {what: UserError("x", "cannot")}
+    with pytest.raises(PartlyDone, match="cannot"):
+        run("real", "real+paste", "real+gan", "real+gan+paste")
+    assert {one["arm"] for one in read_json(tmp_path / "trial" / "results.json")["trials"]} == spared
+
+
+def test_a_bug_is_shown_after_the_other_arms_are_done(library: Library, run: Run) -> None:
+    library.errors = {"real": ZeroDivisionError("a bug")}
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run("real", "all-real")
+    assert library.calls["evaluate"] == 1
+
+
+def test_where_no_arm_is_left_the_error_itself_is_raised(library: Library, run: Run) -> None:
+    library.errors = {"real": UserError("train", "no finite step")}
+    with pytest.raises(UserError, match="no finite step") as raised:
+        run("real")
+    assert not isinstance(raised.value, PartlyDone)
+
+
+def test_an_interruption_is_no_failure_of_an_arm(library: Library, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> Iterator[dict[str, Any]]:
+        yield {"step": 1, "steps": 1}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("real", "all-real")
+
+
+def test_events_carry_the_arm_and_seconds_are_kept(library: Library, run: Run, tmp_path: Path) -> None:
+    events = run("real", "real+gan")
+    assert {event["task"]: event.get("arm") for event in events[:-1]} == {
+        **{"fit": None, "paint: gan": None, "real: train": "real", "real: evaluate": "real"},
+        **{"real+gan: train": "real+gan", "real+gan: evaluate": "real+gan"},
+    }
+    assert set(read_json(tmp_path / "trial" / "seconds.json")) == {"fit", "gan"}
+    own = tmp_path / "trial" / "arms" / "real" / "seconds.json"
+    assert set(read_json(own)) == {"train", "evaluate"}
+    before = own.read_bytes()
+    run("real", "real+gan")
+    assert own.read_bytes() == before
 
 
 def test_results_hold_a_trial_an_arm_and_no_verdict(library: Library, run: Run, tmp_path: Path) -> None:

