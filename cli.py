@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -307,7 +307,9 @@ def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> 
     from flawsmith.gan.fit import fit as fit_gan
     from flawsmith.gan.trainer import FitConfig
 
-    config, selection = FitConfig(**given(steps=steps)), learning.select(common.seed)
+    selection = learning.select(common.seed)
+    wanted = FitConfig(**given(steps=steps))
+    config = replace(wanted, steps=wanted.length(len(selection.classes)))
     facts = {"learns from": by_class(selection.defects + selection.good), "output": output, "device": common.device}
     if common.dry_run:
         show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)

@@ -65,7 +65,7 @@ def run(
     reals = RealPatches(bank, config.patch, seed)
     blanks = BlankPatches(bank, selection.good, config.patch, config.blanks, seed)
     with LossLog(output / "losses.jsonl", step) as log:
-        while step < config.steps:
+        while step < trainer.steps:
             try:
                 real = reals.batch(step, config.batch)
                 losses = trainer.step(step, real, blanks.batch(step, real.defect), attempt)
@@ -86,9 +86,9 @@ def run(
             if step % config.save_every == 0 and not trainer.skipped:
                 good_state, good_step = trainer.state(), step
                 save(saved, good_state, {"step": step, "attempt": attempt})
-            if step % config.sample_every == 0 or step == config.steps:
+            if step % config.sample_every == 0 or step == trainer.steps:
                 write_samples(output / "samples" / f"{step:06d}.png", trainer, reals, blanks)
-            yield {"step": step, "steps": config.steps, "loss": losses["rebuilt"], **losses}
+            yield {"step": step, "steps": trainer.steps, "loss": losses["rebuilt"], **losses}
 
 
 def finish(trainer: Trainer, bank: Bank, output: Path) -> None:

@@ -18,8 +18,9 @@ PATIENCE = 5  # skipped steps in a row before the run counts as diverged
 class FitConfig:
     """How the painter is trained; the defaults fit 10 defects of 3 classes in under 5 minutes on two cores."""
 
-    # At 800, ten pits of the ball screw were learned by heart and got coloured rims. 0: the bank of real defects alone.
-    steps: int = 500
+    # None: 200 and 100 for each class, which share the patches of a step. More is not better: at 800, ten pits of the
+    # ball screw were learned by heart and got coloured rims. 0: the bank of real defects alone.
+    steps: int | None = None
     batch: int = 8  # real patches in a step; as many clean ones are painted
     patch: int = 96  # px, at native resolution
     rate: float = 4e-4  # Adam's, the generator's; falls to a tenth over the last third
@@ -31,10 +32,14 @@ class FitConfig:
     game: GameConfig = field(default_factory=GameConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.batch < 1:
+        if (self.steps or 0) < 0 or self.batch < 1:
             raise UsageError("--steps/--batch", "steps are 0 or more, the batch 1 or more", (self.steps, self.batch))
         if self.patch % 8 or self.patch < 32:
             raise UsageError("--patch", "a patch is a multiple of 8 px and at least 32", self.patch)
+
+    def length(self, classes: int) -> int:
+        """The steps of a run that learns that many classes."""
+        return 200 + 100 * classes if self.steps is None else self.steps
 
 
 class Diverged(Exception):
@@ -46,7 +51,7 @@ class Trainer:
 
     def __init__(self, channels: int, classes: int, config: FitConfig, seed: int, device: torch.device) -> None:
         torch.manual_seed(int(rng(seed, "weights").integers(2**31)))
-        self.config, self.seed, self.device = config, seed, device
+        self.config, self.seed, self.device, self.steps = config, seed, device, config.length(classes)
         layout = memory_format(device)
         self.game = Game(channels, classes, config.game).to(device, memory_format=layout)  # type: ignore[call-overload]
         self.average = Game(channels, classes, config.game).generator.to(device).requires_grad_(False)
@@ -87,7 +92,7 @@ class Trainer:
 
     def set_rates(self, step: int) -> None:
         """A short rise, then constant, then a straight fall to a tenth over the last third: the average settles."""
-        left = (self.config.steps - step) / max(self.config.steps / 3, 1)
+        left = (self.steps - step) / max(self.steps / 3, 1)
         factor = max(min(1.0, left), 0.1) * min(1.0, (step + 1) / WARMUP)
         for optimiser, rate in ((self.painter, self.config.rate), (self.critic, self.config.critic_rate)):
             for group in optimiser.param_groups:

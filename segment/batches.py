@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -49,18 +48,23 @@ class Pool:
         return self._kept[index]
 
 
-def plan(batch: int, defect_share: float, real_share: float, real: int, synthetic: int, good: int) -> tuple[Kind, ...]:
+def plan(
+    batch: int, defect_share: float, painted_share: float, real: int, synthetic: int, good: int
+) -> tuple[Kind, ...]:
     """What each patch of a batch shows, from the shares wanted and the numbers of images there are.
 
-    Of the patches at a defect at least `real_share` are real wherever there are real ones; a quarter of the others
-    lies anywhere in images with a defect, whose surroundings are the hardest good texture there is.
+    Painted patches take the place of good ones, which they show too, as much as of real ones; of the patches at a defect
+    at least half are real wherever there are real ones. A quarter of the good patches lies anywhere in images with a
+    defect, whose surroundings are the hardest good texture there is.
     """
     defects = round(batch * defect_share) if good else batch
-    reals = 0 if not real else defects if not synthetic else math.ceil(defects * real_share)
-    around = (batch - defects) // 4
+    painted = min(round(batch * painted_share), batch // 2) if synthetic and real else defects if synthetic else 0
+    reals = min(max(defects - painted // 2, painted), batch - painted) if real else 0
+    rest = batch - reals - painted
+    around = rest // 4
     kinds: list[Kind] = ["real"] * reals
-    kinds += ["synthetic"] * (defects - reals)
-    kinds += ["good"] * (batch - defects - around)
+    kinds += ["synthetic"] * painted
+    kinds += ["good" if good else "around"] * (rest - around)
     kinds += ["around"] * around
     return tuple(kinds)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from flawsmith.data.errors import UsageError
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.unet import UNet
@@ -15,9 +13,7 @@ WIDTHS = {"pretrained": (32, 48, 64), "small": (32, 48, 96, 128)}  # channels of
 NETWORKS = tuple(WIDTHS)
 
 
-def make_network(
-    name: str, channels: int, classes: int, widths: Sequence[int] = (), dropout: float = 0.1
-) -> Network:
+def make_network(name: str, channels: int, classes: int, widths: Sequence[int] = (), dropout: float = 0.1) -> Network:
     """A network with random weights: `name` one of NETWORKS, its own `widths` where none are given."""
     if name not in NETWORKS:
         raise UsageError("--network", f"a network is one of {', '.join(NETWORKS)}", name)
@@ -31,10 +27,3 @@ def start_network(name: str, channels: int, classes: int, widths: Sequence[int],
     if isinstance(network, PretrainedUNet):
         network.encoder.load_imagenet()
     return network
-
-
-def slow_and_fast(network: Network) -> tuple[Sequence[nn.Parameter], Sequence[nn.Parameter]]:
-    """The weights that know something already, and those that do not."""
-    known = list(network.encoder.parameters()) if isinstance(network, PretrainedUNet) else []
-    seen = {id(parameter) for parameter in known}
-    return known, [parameter for parameter in network.parameters() if id(parameter) not in seen]

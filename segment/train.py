@@ -21,7 +21,7 @@ from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
 from flawsmith.segment.batches import Batches, Pool, plan
 from flawsmith.segment.losses import segmentation_loss
-from flawsmith.segment.network import NETWORKS, WIDTHS, Network, slow_and_fast, start_network
+from flawsmith.segment.network import NETWORKS, WIDTHS, Network, start_network
 from flawsmith.segment.segmenter import MODEL, Segmenter
 
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
@@ -31,9 +31,9 @@ PATIENCE = 20  # steps in a row with a loss that is no number, after which the t
 class TrainConfig:
     """The recipe; docs/ tells what was tried beside it."""
 
-    steps: int = 200  # about 80 s on two CPU cores
-    batch: int = 24  # patches
-    patch: int = 128  # px, native resolution
+    steps: int = 200  # about a minute on two CPU cores
+    batch: int = 12  # patches
+    patch: int = 192  # px, native resolution
     lr: float = 3e-3  # of AdamW, at its peak
     warmup: float = 0.1  # of the steps, linear; then half a cosine down to 0
     decay: float = 1e-2
@@ -41,10 +41,9 @@ class TrainConfig:
     average: float = 0.98  # decay of the moving average of the weights, which is the model
     network: str = "pretrained"  # or "small", which starts from nothing
     widths: tuple[int, ...] = ()  # channels of its levels; none: the network's own
-    known_rate: float = 0.2  # times lr: weights that know something already move slowly
     dropout: float = 0.1
     defect_share: float = 0.5  # of the patches lie at a defect
-    real_share: float = 0.5  # of those are real, at least, wherever there are real ones
+    painted_share: float = 0.25  # of the patches show a painted one, where there are any
     shams: float = 0.5  # of the good patches beside painted ones: what was joined without a defect is none
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -55,8 +54,8 @@ class TrainConfig:
             raise UsageError("--network", f"a network is one of {', '.join(NETWORKS)}", self.network)
         if self.batch < 2 or self.patch < 2 ** (len(self.widths or WIDTHS[self.network]) + 1):
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
-        if not (0 < self.defect_share < 1 and 0.5 <= self.real_share <= 1 and 0 <= self.average < 1):
-            raise UsageError("train", "shares lie between 0 and 1, real_share is at least 0.5", self)
+        if not (0 < self.defect_share < 1 and 0 <= self.painted_share <= 0.5 and 0 <= self.average < 1):
+            raise UsageError("train", "shares lie between 0 and 1, painted_share is at most 0.5", self)
 
 
 def train(
@@ -95,7 +94,7 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     classes = selection.classes
     pools = [Pool(records, classes) for records in (selection.defects, synthetic, selection.good)]
     real, painted, good = pools
-    kinds = plan(config.batch, config.defect_share, config.real_share, len(real), len(painted), len(good))
+    kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
     return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment, config.shams)
@@ -105,17 +104,16 @@ def descend(
     network: Network, averaged: AveragedModel, batches: Batches, config: TrainConfig, seed: int, device: torch.device
 ) -> Iterator[dict[str, Any]]:
     """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
-    known, new = slow_and_fast(network)
-    groups = [{"params": known, "share": config.known_rate}, {"params": new, "share": 1.0}]
-    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], config.lr, weight_decay=config.decay)
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learned, config.lr, weight_decay=config.decay)
     network.train()
     skipped = 0
     for step in range(config.steps):
         for group in optimiser.param_groups:
-            group["lr"] = config.lr * group["share"] * rate(step, config)
+            group["lr"] = config.lr * rate(step, config)
         images, truth = batches.batch(step)
         loss = _gradient(network, images, truth, _number(seed, "dropout", step), device)
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        norm = nn.utils.clip_grad_norm_(learned, config.clip)
         finite = bool(torch.isfinite(loss) and torch.isfinite(norm))
         skipped = 0 if finite else skipped + 1
         if skipped > PATIENCE:

@@ -1,19 +1,23 @@
 """The stream of patches: what is in a batch, where it is cut, and that it can be replayed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis.strategies import floats, integers
 from PIL import Image
 
 from flawsmith.data.augment import AugmentConfig
 from flawsmith.data.record import Label, Record
 from flawsmith.data.sample import Sample
-from flawsmith.segment.batches import Batches, Pool, cut, inside, mirrored, near_defect, plan
+from flawsmith.segment.batches import Batches, Kind, Pool, cut, inside, mirrored, near_defect, plan
 
 PLAIN = AugmentConfig(False, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 CLASSES = ("pit", "scratch")
+KINDS: tuple[Kind, ...] = ("real", "real", "synthetic", "synthetic", "good", "good", "good", "around")
 
 
 def _record(folder: Path, name: str, level: int, defect: str | None = None, size: tuple[int, int] = (50, 40)) -> Record:
@@ -34,15 +38,28 @@ def batches(tmp_path: Path) -> Batches:
     real = Pool([_record(tmp_path, f"r{i}", 50, CLASSES[i]) for i in range(2)], CLASSES)
     synthetic = Pool([_record(tmp_path, "s", 150, "pit")], CLASSES)
     good = Pool([_record(tmp_path, f"g{i}", 250) for i in range(3)], CLASSES)
-    return Batches(real, synthetic, good, plan(8, 0.5, 0.5, 2, 1, 3), 1, 24, 7, PLAIN)
+    return Batches(real, synthetic, good, KINDS, 1, 24, 7, PLAIN)
 
 
 def test_shares_of_a_batch() -> None:
-    assert plan(8, 0.5, 0.5, real=9, synthetic=0, good=9) == ("real",) * 4 + ("good",) * 3 + ("around",)
-    assert plan(8, 0.5, 0.5, 9, 500, 9) == ("real",) * 2 + ("synthetic",) * 2 + ("good",) * 3 + ("around",)
-    assert plan(6, 0.5, 0.5, 9, 500, 9).count("real") == 2  # of three: at least half
-    assert plan(8, 0.5, 0.5, 0, 500, 9).count("synthetic") == 4
-    assert plan(8, 0.5, 0.5, 9, 0, 0) == ("real",) * 8
+    assert plan(8, 0.5, 0.25, real=9, synthetic=0, good=9) == ("real",) * 4 + ("good",) * 3 + ("around",)
+    assert plan(12, 0.5, 0.25, 9, 500, 9) == ("real",) * 5 + ("synthetic",) * 3 + ("good",) * 3 + ("around",)
+    assert plan(8, 0.5, 0.25, 0, 500, 9) == ("synthetic",) * 4 + ("good",) * 3 + ("around",)
+    assert plan(8, 0.5, 0.25, 9, 0, 0) == ("real",) * 8
+    assert plan(8, 0.5, 0.25, 9, 9, 0) == ("real",) * 6 + ("synthetic",) * 2
+
+
+@given(integers(2, 40), floats(0.05, 0.95), floats(0, 0.5), integers(0, 3), integers(0, 3), integers(0, 3))
+def test_a_batch_is_full_and_painted_defects_never_swamp_real_ones(
+    batch: int, defects: float, painted: float, real: int, synthetic: int, good: int
+) -> None:
+    kinds = plan(batch, defects, painted, real, synthetic, good)
+    assume(real or synthetic)
+    assert len(kinds) == batch
+    if real:
+        assert kinds.count("real") >= kinds.count("synthetic")
+    for kind, there in (("real", real), ("synthetic", synthetic), ("good", good)):
+        assert there or kind not in kinds
 
 
 def test_a_batch_holds_what_was_planned(batches: Batches) -> None:
@@ -104,3 +121,24 @@ def test_images_smaller_than_the_patch_are_mirrored(dtype: type) -> None:
 def test_good_parts_hold_no_masks_in_memory(batches: Batches) -> None:
     masks = batches.good.sample(0).masks
     assert masks.shape == (2, 50, 40) and masks.strides == (0, 0, 0) and not masks.any()
+
+
+def test_shams_change_good_patches_and_no_truth(batches: Batches, tmp_path: Path) -> None:
+    bright = Pool([_record(tmp_path, f"b{i}", level) for i, level in enumerate((90, 210))], CLASSES)
+    plain, shammed = (replace(batches, good=bright, shams=share) for share in (0.0, 1.0))
+    changed = 0
+    for index in range(64):
+        kind = batches.kinds[index % len(batches.kinds)]
+        (before, truth), (after, same) = plain.item(index), shammed.item(index)
+        assert torch.equal(truth, same)
+        if kind == "good":
+            changed += not torch.equal(before, after)
+        else:
+            assert torch.equal(before, after)
+    assert changed > 3
+
+
+def test_without_painted_defects_there_is_no_sham(batches: Batches) -> None:
+    alone = replace(batches, synthetic=Pool([], CLASSES), kinds=plan(8, 0.5, 0.25, 2, 0, 3))
+    for index in range(16):
+        assert torch.equal(alone.item(index)[0], replace(alone, shams=1.0).item(index)[0])

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from flawsmith.data.errors import UsageError, UserError
-from flawsmith.segment.network import NETWORKS, make_network, slow_and_fast, start_network
+from flawsmith.segment.network import NETWORKS, make_network, start_network
 from flawsmith.segment.pretrained import PretrainedUNet
 
 
@@ -17,13 +17,11 @@ def test_a_map_a_class_at_any_size(name: str, channels: int, size: tuple[int, in
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_weight_is_trained_once(name: str) -> None:
+def test_every_weight_but_the_encoders_is_trained(name: str) -> None:
     network = make_network(name, 1, 1)
-    slow, fast = slow_and_fast(network)
-    assert {id(p) for p in (*slow, *fast)} == {id(p) for p in network.parameters()}
-    assert len(slow) + len(fast) == len(list(network.parameters()))
     network.train()(torch.rand(2, 1, 64, 64)).sum().backward()
-    assert all(p.grad is not None for p in network.parameters())
+    still = {parameter for parameter in network.parameters() if parameter.grad is None}
+    assert still == (set(network.encoder.parameters()) if isinstance(network, PretrainedUNet) else set())
 
 
 def test_a_new_network_expects_good_parts() -> None:

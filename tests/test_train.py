@@ -151,7 +151,7 @@ def test_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"batch": 1}, {"patch": 16}, {"real_share": 0.3}, {"defect_share": 1.0}]
+    "wrong", [{"steps": 0}, {"batch": 1}, {"patch": 8}, {"painted_share": 0.6}, {"defect_share": 1.0}]
 )
 def test_recipes_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):

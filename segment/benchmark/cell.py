@@ -36,7 +36,7 @@ class Cell:
 
     def work(self, config: TrialConfig, images: int) -> dict[str, float]:
         """Seconds of each of the trial's tasks, in their order, where `images` are scored."""
-        learn = BLANKS + FIT * config.fit.steps if "gan" in self.painters else 0.0
+        learn = BLANKS + FIT * config.fit.length(1) if "gan" in self.painters else 0.0
         fit = {"fit": BANK + learn} if self.painters else {}
         paint = {f"paint: {painter}": PAINT * config.count for painter in self.painters}
         each = {"train": TRAIN * config.train.steps, "evaluate": EVALUATE * images}
