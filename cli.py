@@ -405,16 +405,24 @@ def augment(
 @main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
 @learning
 @click.option("--synthetic", type=FOLDER, help="Data set that generate wrote, learned from beside the real one.")
+@click.option(
+    "--network",
+    type=click.Choice(["pretrained", "small"]),
+    help="One that starts from ImageNet, or a smaller one that starts from nothing.",
+    show_default="pretrained",
+)
 @output
 @steps
 @common
-def train(learning: Learning, synthetic: Path | None, output: Path, steps: int | None, common: Common) -> None:
+def train(
+    learning: Learning, synthetic: Path | None, network: str | None, output: Path, steps: int | None, common: Common
+) -> None:
     """Train the segmenter on real and, if given, painted defects."""
     from flawsmith.data.painted import painted_records
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.train import train as train_model
 
-    config, selection = TrainConfig(**given(steps=steps)), learning.select(common.seed)
+    config, selection = TrainConfig(**given(steps=steps, network=network)), learning.select(common.seed)
     painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
     facts = {**sources, "output": output, "device": common.device}

@@ -1,37 +1,43 @@
-r"""The figures of docs/results.md: whole trials on real parts, every arm on the same split, draw and seed.
+r"""The figures of docs/results.md: whole benchmarks on real parts, and what they come to together.
 
-python docs/results.py magnetic_tile=FOLDER:blowhole,crack,break ball_screw=FOLDER \
+python docs/results.py blowhole=FOLDER:blowhole ball_screw=FOLDER --real 5,10 --seeds 3 --workers 2 \
     --pictures "ball_screw=BSData, Schlagenhauf et al., CC BY-SA 4.0"
+
+What is finished in the work folder is not done again, so that it goes on where it stopped.
 """
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
-from statistics import mean
 from typing import Any
 
-import torch
+import numpy as np
 
 from flawsmith.data.device import pick_device
-from flawsmith.data.files import write_text
+from flawsmith.data.files import read_json, write_text
 from flawsmith.data.read import read
-from flawsmith.data.split import Split, make_split
+from flawsmith.data.split import Split
 from flawsmith.gan.preview import preview
-from flawsmith.segment.trial import TrialConfig, trial
+from flawsmith.segment.benchmark.bootstrap import Estimate, interval, over_seeds
+from flawsmith.segment.benchmark.cell import Budget, grid
+from flawsmith.segment.benchmark.estimates import Estimates
+from flawsmith.segment.benchmark.outcome import HEADLINE, Outcome
+from flawsmith.segment.benchmark.plan import DEFAULT_ARMS, Plan
+from flawsmith.segment.benchmark.results import finished, load_trials
+from flawsmith.segment.benchmark.run import run
+from flawsmith.segment.benchmark.setting import SETTING
 
 HERE = Path(__file__).parent
-ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
-SCORES = ("pixel_ap", "dice", "iou", "aupro", "image_auroc", "image_ap")
 INTRODUCTION = """# Results on real parts
 
-Written by `docs/results.py`; do not edit. One row is one segmenter: the same network, initial weights, steps, batch and
-augmentation in every arm, scored on whole held-out images at native size. The test part is half of the groups; no image
-of it was learned from (what else was seen of it: [decisions](decisions.md#the-label)). `real` learns from {real} real
-defect images of each class and the good parts of the pool; the other arms see painted defects as well. Means over
-{seeds}. **One or two seeds are no evidence**: intervals and a verdict need the benchmark, which is not built yet.
+Written by `docs/results.py` from benchmarks; do not edit. See [how a gain is
+measured](decisions.md#how-a-gain-is-measured): each seed draws its own split by part, images and weights; every arm has
+the same network, steps, batch and augmentation, and is scored on whole held-out images. Figures are pixel average
+precision, means over seeds; brackets hold 95 % intervals of a paired bootstrap over parts and seeds. A gain is one
+whose whole interval lies above 0.
 
     {command}
 """
@@ -39,7 +45,7 @@ defect images of each class and the good parts of the pool; the other arms see p
 
 @dataclass(frozen=True)
 class Product:
-    """A data set to run on: its name, its folder, and the classes to use (None: all)."""
+    """A data set to measure on: its name, its folder, and the classes to use (None: all)."""
 
     name: str
     folder: Path
@@ -53,64 +59,127 @@ class Product:
         return cls(name, Path(folder), tuple(classes.split(",")) if classes else None)
 
 
-def run(product: Product, options: argparse.Namespace, device: torch.device) -> list[Mapping[str, Any]]:
-    """One trial a seed, each with its own split; what is finished in the work folder is not done again."""
-    results, config = [], TrialConfig(count=options.count)
-    for seed in range(options.seeds):
-        work, task = options.work / product.name / str(seed), ""
-        split = work / "split.json"
-        if not split.exists():
-            make_split(read(product.folder), 0.5, seed).save(split)
-        plan = (product.folder, split, options.real, seed, options.arms, config, work / "trial", device)
-        for event in trial(*plan, classes=product.classes):
-            if event["task"] != task:
-                task = event["task"]
-                print(f"{product.name}, seed {seed}: {task}", flush=True)
-        results.append(event["results"])
-    return results
+def measure(product: Product, options: argparse.Namespace) -> Path:
+    """Runs what is missing of the product's benchmark; the folder with its results."""
+    folder = Path(options.work / product.name)
+    seeds = tuple(range(options.seeds))
+    plans = [Plan(product.folder, folder, options.real, seeds, options.arms, product.classes)]
+    if options.alone:  # the curve of real images alone
+        plans.append(Plan(product.folder, folder, options.alone, seeds, ("real",), product.classes))
+    for plan in plans:
+        text = ""
+        for event in run(plan, pick_device(options.device), options.workers):
+            if event.get("text") != text or "note" in event:
+                text = event.get("text", "")
+                print(f"{product.name}: {text} {event.get('note', '')}".rstrip(), flush=True)
+    return folder
 
 
-def table(results: Sequence[Mapping[str, Any]], part: str) -> str:
-    """A Markdown table of one part of the metrics ("overall" or a class): rows are arms, means over seeds."""
-    lines = ["| arm | " + " | ".join(SCORES) + " |", "|---" * (len(SCORES) + 1) + "|"]
-    for arm in results[0]:
-        found = [result[arm]["overall"] if part == "overall" else result[arm]["per_class"][part] for result in results]
-        lines.append(f"| {arm} | " + " | ".join(f"{mean(one[score] for one in found):.3f}" for score in SCORES) + " |")
+def estimates(folder: Path, seed: int) -> Estimates:
+    """All finished trials of a benchmark."""
+    setting = read_json(folder / SETTING)
+    cells = grid(setting["seeds"], setting["budgets"], setting["arms"])
+    found = [(cell, arm) for cell in cells for arm in cell.arms if arm in finished(folder / cell.folder)]
+    return Estimates(load_trials(folder, found, setting["pools"]), seed)
+
+
+def together(folders: Mapping[str, Path], arms: Sequence[str], budgets: Sequence[Budget]) -> str:
+    """What each arm adds to `real`, and to the better copy-paste, in the mean over the products."""
+    known = {name: estimates(folder, seed) for seed, (name, folder) in enumerate(folders.items())}
+    lines = ["| arm | over | real images | mean over products | " + " | ".join(known) + " |"]
+    lines.append("|---" * (4 + len(known)) + "|")
+    comparisons = [(arm, real, "real", real) for arm in arms if arm != "real" for real in budgets]
+    comparisons += [(arm, real, "real+paste", real) for arm in arms if "gan" in arm for real in budgets]
+    numbers = [real for real in budgets if isinstance(real, int)]
+    known_budgets = sorted({one.real for e in known.values() for one in e.trials if isinstance(one.real, int)})
+    comparisons += [
+        (arm, a, "real", b) for arm in arms if "gan" in arm for a in numbers for b in known_budgets if a < b
+    ]
+    for arm, real, over, over_real in comparisons:
+        gains = {name: gain(one, (arm, real), (over, over_real)) for name, one in known.items()}
+        there = [one for one in gains.values() if one is not None]
+        if len(there) == len(known):
+            cells = [shown(mean_of(there)), *(shown(one) for one in there)]
+            label = over if over_real == real else f"{over}, {over_real} images"
+            lines.append(f"| {arm} | {label} | {real} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def differences(results: Sequence[Mapping[str, Any]]) -> str:
-    """What every arm adds to the first one's pixel AP, in words."""
-    first, *others = results[0]
-    scores = {arm: mean(result[arm]["overall"]["pixel_ap"] for result in results) for arm in results[0]}
-    return (
-        f"Pixel AP over `{first}`: " + ", ".join(f"`{arm}` {scores[arm] - scores[first]:+.3f}" for arm in others) + "."
-    )
+def gain(known: Estimates, arm: tuple[str, Budget], over: tuple[str, Budget]) -> Estimate | None:
+    """The difference of two arms in the headline, None where they share no seed."""
+    ours, theirs = (known.of(*one, HEADLINE) for one in (arm, over))
+    shared = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return over_seeds(shared, known.seed) if shared else None
 
 
-def section(product: Product, results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
+def mean_of(gains: Sequence[Estimate]) -> Estimate:
+    """The mean over products, which are resampled independently."""
+    return Estimate(float(np.mean([one.value for one in gains])), np.mean([one.moved for one in gains], axis=0))
+
+
+def shown(one: Estimate) -> str:
+    """A difference and its interval."""
+    span = interval(one.replicates)
+    return f"{one.value:+.3f} [{span.low:+.3f}, {span.high:+.3f}]"
+
+
+def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     """The product's part of the page."""
-    work = options.work / product.name / "0"
-    classes = list(next(iter(results[0].values()))["per_class"])
-    held_out = Split.load(work / "split.json").test(read(product.folder))
-    good = sum(record.good for record in held_out)
-    bad = sum(bool(set(record.defects) & set(classes)) for record in held_out)
-    counts = f"Held out (of seed 0): {bad} images with a defect, {good} good ones."
-    text = [f"## {product.name}", counts, table(results, "overall"), differences(results)]
-    if len(classes) > 1:
-        text += [f"### {name}\n\n{table(results, name)}" for name in classes]
+    results = read_json(folder / "results.json")
+    outcome = Outcome(results)
+    text = [f"## {product.name}", results["verdict"], scores(outcome)]
+    text += ["\n".join(f"- {row['text']}" for row in results["worth"])] if results["worth"] else []
+    figures = list(integrity(results["integrity"]))
+    if figures:
+        text.append("What was painted, the worst of all generator runs:\n\n" + "\n".join(figures))
     if product.name in options.pictures:
-        text += pictures(product, work, options.pictures[product.name])
+        text += pictures(product, folder, outcome, options.pictures[product.name])
     return "\n\n".join(text)
 
 
-def pictures(product: Product, work: Path, whom: str) -> list[str]:
+def scores(outcome: Outcome) -> str:
+    """Every arm and budget, a column a seed."""
+    seeds = outcome.seeds
+    lines = ["| real images | arm | mean | " + " | ".join(f"seed {seed}" for seed in seeds) + " |"]
+    lines.append("|---" * (3 + len(seeds)) + "|")
+    for real in dict.fromkeys([*outcome.budgets, "all"]):
+        for arm in outcome.arms:
+            found = {
+                one["seed"]: one["metrics"]["overall"][HEADLINE]
+                for one in outcome.trials
+                if (one["arm"], one["real"]) == (arm, real)
+            }
+            if found:
+                cells = [f"{found[seed]:.3f}" if seed in found else "–" for seed in seeds]
+                lines.append(f"| {real} | {arm} | {np.mean(list(found.values())):.3f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def integrity(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each integrity figure: its range over the runs, its limit, how many passed."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        for figure in cell["figures"]:
+            if figure["value"] is not None:
+                rows.setdefault(figure["name"], []).append(figure)
+    if rows:
+        yield "| figure | lowest | highest | limit | passed |\n|---|---|---|---|---|"
+    for name, figures in rows.items():
+        values = [one["value"] for one in figures]
+        sign = {"max": "≤", "min": "≥"}[figures[0]["sense"]]
+        passed = sum(bool(one["passed"]) for one in figures)
+        limit = f"{sign} {figures[0]['limit']:g}"
+        yield f"| {name} | {min(values):.2f} | {max(values):.2f} | {limit} | {passed} of {len(values)} |"
+
+
+def pictures(product: Product, folder: Path, outcome: Outcome, whom: str) -> list[str]:
     """Painted defects and the segmenter's best, median and worst image, as Markdown, with the photographs' credit."""
-    sheet = HERE / "pictures" / f"{product.name}.png"
-    pool = Split.load(work / "split.json").pool(read(product.folder))
-    preview(work / "trial" / "fit", [record for record in pool if record.good], sheet, 0, pick_device("cpu"))
+    seed, real = outcome.seeds[0], outcome.focus
+    cell, sheet = folder / "trials" / f"seed-{seed}" / f"real-{real}", HERE / "pictures" / f"{product.name}.png"
+    pool = Split.load(folder / "splits" / f"seed-{seed}.json").pool(read(product.folder))
+    preview(cell / "fit", [record for record in pool if record.good], sheet, 0, pick_device("cpu"))
     text = [f"Real defects, painted ones and their masks:\n\n![painted](pictures/{sheet.name})"]
-    for overlay in sorted((work / "trial" / "arms" / "real+gan" / "eval" / "overlays").glob("*.png")):
+    for overlay in sorted((cell / "arms" / "real+gan" / "eval" / "overlays").glob("*.png")):
         copy = HERE / "pictures" / f"{product.name}_{overlay.name}"
         copyfile(overlay, copy)
         text.append(f"`real+gan`, {overlay.stem}: image, truth, prediction\n\n![{overlay.stem}](pictures/{copy.name})")
@@ -123,29 +192,40 @@ def credit(text: str) -> tuple[str, str]:
     return name, whom
 
 
+def to_budgets(text: str) -> tuple[Budget, ...]:
+    """From "5,10,all"."""
+    return tuple("all" if part == "all" else int(part) for part in text.split(","))
+
+
+def command(options: argparse.Namespace) -> str:
+    """The line that makes the page, folders left out."""
+    words = [f"{p.name}=FOLDER" + (f":{','.join(p.classes)}" if p.classes else "") for p in options.products]
+    words += ["--real", ",".join(map(str, options.real)), "--seeds", str(options.seeds)]
+    words += ["--alone", ",".join(map(str, options.alone))] if options.alone else []
+    words += ["--arms", ",".join(options.arms)]
+    if options.pictures:
+        words += ["--pictures", shlex.join(f"{name}={whom}" for name, whom in options.pictures.items())]
+    return "python docs/results.py " + " ".join(words)
+
+
 def main() -> None:
     """Run what is not done yet, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("products", nargs="+", type=Product.parse, metavar="NAME=FOLDER[:CLASS,CLASS]")
-    parser.add_argument("--real", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300, help="images from each painter")
-    parser.add_argument("--arms", type=lambda text: text.split(","), default=ARMS)
+    parser.add_argument("--real", type=to_budgets, default=(5, 10))
+    parser.add_argument("--alone", type=to_budgets, default=(), help="budgets for real images alone")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", type=lambda text: tuple(text.split(",")), default=DEFAULT_ARMS)
     parser.add_argument("--pictures", nargs="*", type=credit, default=[], metavar="NAME=CREDIT")
     parser.add_argument("--work", type=Path, default=Path("runs/results"))
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     options.pictures = dict(options.pictures)
-    device = pick_device(options.device)
-    shown = " ".join(f"{p.name}=FOLDER" + (f":{','.join(p.classes)}" if p.classes else "") for p in options.products)
-    command = f"python docs/results.py {shown} --arms {','.join(options.arms)} --real {options.real}"
-    command += f" \\\n        --seeds {options.seeds} --count {options.count}"
-    if options.pictures:
-        credited = [f"{name}={whom}" for name, whom in options.pictures.items()]
-        command += f" --pictures {shlex.join(credited)}"
-    seeds = "one seed" if options.seeds == 1 else f"{options.seeds} seeds"
-    parts = [INTRODUCTION.format(real=options.real, seeds=seeds, command=command)]
-    parts += [section(product, run(product, options, device), options) for product in options.products]
+    folders = {product.name: measure(product, options) for product in options.products}
+    parts = [INTRODUCTION.format(command=command(options))]
+    parts += ["## All products", together(folders, options.arms, options.real)] if len(folders) > 1 else []
+    parts += [section(product, folders[product.name], options) for product in options.products]
     write_text(HERE / "results.md", "\n\n".join(parts).rstrip() + "\n")
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.gan.blocks import DARKEST, dilate, mean_over
+from flawsmith.gan.blocks import dilate, light_around, mean_over
 from flawsmith.gan.losses import gradients
 
 USUAL = 0.08  # times the brightness around: how much defects of a class differ, before any were seen
@@ -20,22 +20,24 @@ def appearance_size(channels: int) -> int:
 def measure_appearance(image: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     """(N, C, H, W) with the defect and without it, (N, 1, H, W) -> (N, 2C + 7), differentiable in the image.
 
-    The mean colour of core and rim; the deviation of the change in each; its roughness; how far it reaches into the
-    dark and into the bright; which side of the defect is the brighter one, by rows and by columns. All are relative to
-    the brightness around, so that a defect carried to a darker part is as dark in proportion. The colour is the
-    defect's own and not the change: what turns yellow steel grey would turn white steel blue.
+    The mean brightness and tint of core and rim; the deviation of the change in each; its roughness; how far it
+    reaches into the dark and into the bright; which side of the defect is the brighter one, by rows and by columns. All
+    are relative to the light around, in each channel: a defect carried to a darker part is as dark in proportion, and
+    one from yellow light is not yellow under white light. Colours are the defect's own and not the change.
     """
     image, clean = image.float(), clean.float()
-    level = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
+    level = light_around(clean, mask)
     colour, change = image / level - 1, (image - clean) / level
     core = 1 - dilate(1 - mask, 1)
     rim = mask - core
     core = torch.where(core.sum((2, 3), keepdim=True) > 0, core, mask)  # a hair-thin crack is all rim
     rim = torch.where(rim.sum((2, 3), keepdim=True) > 0, rim, mask)
     shade = change.mean(1, keepdim=True)
-    colours = [mean_over(colour, region) for region in (core, rim)]
-    spreads = [_root(mean_over((shade - _mean(shade, region)).square(), region)) for region in (core, rim)]
-    rough = mean_over(gradients(shade).abs().mean(1, keepdim=True), mask)
+    # Over 2 × 2 px: a chequerboard would be the cheapest texture there is, and no defect has it.
+    texture = F.avg_pool2d(F.pad(shade, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+    colours = [_tint(mean_over(colour, region)) for region in (core, rim)]
+    spreads = [_root(mean_over((texture - _mean(texture, region)).square(), region)) for region in (core, rim)]
+    rough = mean_over(gradients(texture).abs().mean(1, keepdim=True), mask)
     # Root mean squares of the dark and the bright part: closer to the extremes than means, smoother than extremes.
     depths = [_root(mean_over(F.relu(sign * shade).square(), mask)) for sign in (-1, 1)]
     return torch.cat([*colours, *spreads, rough, *depths, _sides(shade, mask)], 1)
@@ -65,6 +67,12 @@ class Appearance(nn.Module):
             count = len(values)
             variance = (count * values.var(0, correction=0) + BELIEF * USUAL**2) / (count + BELIEF)
             self.centre[number], self.scale[number] = values.mean(0), variance.sqrt()
+
+
+def _tint(colour: Tensor) -> Tensor:
+    """Brightness, then red and blue beside it: what varies together is one number, (N, C) -> (N, C)."""
+    grey = colour.mean(1, keepdim=True)
+    return torch.cat([grey, colour[:, :1] - grey, colour[:, 2:] - grey], 1) if colour.shape[1] == 3 else colour
 
 
 def _mean(values: Tensor, region: Tensor) -> Tensor:

@@ -36,6 +36,11 @@ def mean_over(values: Tensor, region: Tensor) -> Tensor:
     return (values * region).sum((2, 3)) / region.sum((2, 3)).clamp_min(1)
 
 
+def light_around(clean: Tensor, mask: Tensor) -> Tensor:
+    """The mean of `clean` (N, C, H, W) over the mask (N, 1, H, W) and 4 px about it, in each channel: (N, C, 1, 1)."""
+    return mean_over(clean, dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
+
+
 class PixelNorm(nn.Module):
     """Unit root mean square over the channels of each pixel (Karras et al. 2018): local, so any window size agrees."""
 

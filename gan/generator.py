@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.gan.blocks import DARKEST, ModulatedBlock, PixelNorm, dilate, distance_channel, mean_over, soften
+from flawsmith.gan.blocks import ModulatedBlock, PixelNorm, dilate, distance_channel, light_around, soften
 
 STRIDE = 8  # windows are padded to a multiple of this, px
 LEAST_ALPHA = 0.25  # inside the mask
-STRONGEST = 1.5  # times the brightness around: the most that all channels of a pixel can change by together
-TINT = 0.25  # and each by itself: ten defects do not teach colour, and rims came out gold and blue
+BRIGHTEST = 1.5  # times the brightness around: the most that a pixel can gain; it can lose all it has
+TINT = 0.25  # and each channel by itself: ten defects do not teach colour, and rims came out gold and blue
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class Generator(nn.Module):
         clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal.
         Returns content (N, C, H, W) and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
-        # In units of the brightness around: a defect on a darker part is darker in proportion, whatever was trained on.
-        around = mean_over(clean.mean(1, keepdim=True), dilate(mask, 4)).clamp_min(DARKEST)[:, :, None, None]
+        # In units of the light around, in each channel: on a darker part a defect is darker in proportion, and under
+        # yellower light yellower, whatever was trained on (von Kries).
+        around = light_around(clean, mask)
         style = self.style(torch.cat([latent, self.embed(defect)], 1))
         x = torch.cat([(clean / around - 1).clamp(-1, 2), 2 * mask - 1, distance_channel(mask), noise], 1)
         x = self.stem(F.pixel_unshuffle(x, 2))
@@ -75,15 +76,26 @@ class Generator(nn.Module):
         for up, block in zip(self.ups, self.up_blocks, strict=True):
             x = F.interpolate(up(x), scale_factor=2.0, mode="nearest") + skips.pop()
             x = block(x, style)
-        out = F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float()
-        # It starts as the clean part itself: grain that runs through a stain need not be painted again.
+        out = unchequer(F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float())
+        # It starts as the clean part itself: grain that runs through a stain need not be painted again. What is darker
+        # has less of every colour: taken away in equal amounts, the last that is left of warm steel is red.
         shade, tint = torch.tanh(out[:, :1]), torch.tanh(out[:, 1:-1])
-        content = clean + around * (STRONGEST * shade + TINT * tint)
+        content = clean * (1 - F.relu(-shade)) + around * (BRIGHTEST * F.relu(shade) + TINT * tint)
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.
         alpha = LEAST_ALPHA * rim + (1 - LEAST_ALPHA * rim) * alpha
         return content, alpha * soften(dilate(mask, self.config.reach - 1), 1)
+
+
+def unchequer(x: Tensor) -> Tensor:
+    """(N, C, H, W) without what alternates from pixel to pixel, the mark of the 2 × 2 blocks it was written in.
+
+    A binomial filter, about as soft as a lens: it is zero at that one frequency, in both directions.
+    """
+    x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    x = (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 4
+    return (x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]) / 4
 
 
 def compose(clean: Tensor, content: Tensor, alpha: Tensor) -> Tensor:

@@ -53,9 +53,9 @@ def plan(
 ) -> tuple[Kind, ...]:
     """What each patch of a batch shows, from the shares wanted and the numbers of images there are.
 
-    Painted patches take the place of good ones, which they show too, as much as of real ones; of the patches at a defect
-    at least half are real wherever there are real ones. A quarter of the good patches lies anywhere in images with a
-    defect, whose surroundings are the hardest good texture there is.
+    Painted patches take the place of real ones and of good ones, which they show too, in equal parts; of the patches at
+    a defect at least half are real wherever there are real ones. A quarter of the good patches lies anywhere in images
+    with a defect, whose surroundings are the hardest good texture there is.
     """
     defects = round(batch * defect_share) if good else batch
     painted = min(round(batch * painted_share), batch // 2) if synthetic and real else defects if synthetic else 0

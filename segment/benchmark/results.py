@@ -1,10 +1,12 @@
 """The results of a benchmark, from its folder alone: it needs neither data nor models, nor that all is done."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flawsmith.data.files import read_json, write_json
 from flawsmith.segment.benchmark.cell import Cell, grid
+from flawsmith.segment.benchmark.counts import Trial
 from flawsmith.segment.benchmark.setting import SETTING
 from flawsmith.segment.trial import ARMS, SECONDS
 
@@ -21,27 +23,17 @@ def write_results(folder: Path) -> dict[str, Any]:
 
 def assemble(folder: Path) -> dict[str, Any]:
     """Verdict, recommendation, trials, gains, worth, curves, integrity and distance of what is finished."""
-    from flawsmith.segment.benchmark.counts import Trial
     from flawsmith.segment.benchmark.curves import all_curves
     from flawsmith.segment.benchmark.gains import all_gains
     from flawsmith.segment.benchmark.verdict import give_verdict
     from flawsmith.segment.benchmark.worth import all_worth
 
     setting = read_json(folder / SETTING)
+    pools = setting.pop("pools")
     cells = grid(setting["seeds"], setting["budgets"], setting["arms"])
     judged = {cell: _judged(folder / cell.folder) for cell in cells}
     found = [(cell, arm) for cell in cells for arm in cell.arms if arm in finished(folder / cell.folder)]
-    pools = setting.pop("pools")
-    trials = [
-        Trial.load(
-            folder / cell.folder / "arms" / arm / "eval",
-            arm,
-            cell.real,
-            cell.seed,
-            pools[str(cell.seed)] if cell.real == "all" else None,
-        )
-        for cell, arm in found
-    ]
+    trials = load_trials(folder, found, pools)
     seed = setting["seeds"][0]
     gains = all_gains(trials, seed)
     base = [cell for cell, arm in found if arm == "real"]
@@ -80,6 +72,20 @@ def assemble(folder: Path) -> dict[str, Any]:
             for row in content.get("distance", [])
         ],
     }
+
+
+def load_trials(folder: Path, found: Sequence[tuple[Cell, str]], pools: Mapping[str, float]) -> list[Trial]:
+    """The finished arms of cells, with what their pools hold: real defect images a class, by seed."""
+    return [
+        Trial.load(
+            folder / cell.folder / "arms" / arm / "eval",
+            arm,
+            cell.real,
+            cell.seed,
+            pools[str(cell.seed)] if cell.real == "all" else None,
+        )
+        for cell, arm in found
+    ]
 
 
 def finished(cell: Path) -> tuple[str, ...]:
