@@ -1,5 +1,6 @@
 """The trainer: the game's optimisers, weight averaging, and a state that a resumed run continues exactly."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +13,8 @@ from flawsmith.gan.game import Blank, Game, GameConfig, Real
 
 WARMUP = 30  # steps: Adam's first ones are large whatever the gradient
 PATIENCE = 5  # skipped steps in a row before the run counts as diverged
+MEMORY = 0.9  # of the average that is watched: about ten steps
+RUINED = 2.0  # times the lowest average of the rebuilding error; healthy runs have stayed below 1.2
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Trainer:
         self.painter = torch.optim.Adam(self.game.generator.parameters(), config.rate, betas=(0.0, 0.99))
         self.critic = torch.optim.Adam(self.game.discriminator.parameters(), config.critic_rate, betas=(0.0, 0.99))
         self.skipped = 0
+        self.watched = torch.tensor([torch.nan, torch.inf])  # rebuilding error: its average, and the lowest of that
 
     def step(self, step: int, real: Real, blank: Blank, attempt: int = 0) -> dict[str, float]:
         """One update of the critic and one of the painter; a step whose losses are not finite changes nothing."""
@@ -73,7 +77,8 @@ class Trainer:
             loss, more = self.game.generator_loss(real, painted, random)
         healthy = self.update(self.painter, loss) and healthy
         self.skipped = 0 if healthy else self.skipped + 1
-        if self.skipped >= PATIENCE:
+        self.watch(more["rebuilt"])
+        if self.skipped >= PATIENCE or self.watched[0] > RUINED * self.watched[1]:
             raise Diverged
         self.track(step)
         return {**parts, **more, "skipped": float(not healthy)}
@@ -89,6 +94,13 @@ class Trainer:
             return False
         optimiser.step()
         return True
+
+    def watch(self, error: float) -> None:
+        """Take in a step's rebuilding error: losses that stay finite can still run away."""
+        average, lowest = self.watched.tolist()
+        if math.isfinite(error):
+            average = error if math.isnan(average) else MEMORY * average + (1 - MEMORY) * error
+            self.watched = torch.tensor([average, min(lowest, average)])
 
     def set_rates(self, step: int) -> None:
         """A short rise, then constant, then a straight fall to a tenth over the last third: the average settles."""
@@ -112,14 +124,18 @@ class Trainer:
         for label, optimiser in (("painter", self.painter), ("critic", self.critic)):
             for index, entry in optimiser.state_dict()["state"].items():
                 tensors |= {f"{label}.{index}.{name}": value for name, value in entry.items()}
+        tensors["watched.error"] = self.watched.nan_to_num(-1.0, posinf=-1.0)  # nothing yet
         return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take up a state that `state` gave."""
-        part = {room: {} for room in ("game", "average", "painter", "critic")}  # type: dict[str, dict[str, Tensor]]
+        rooms = ("game", "average", "painter", "critic", "watched")
+        part = {room: {} for room in rooms}  # type: dict[str, dict[str, Tensor]]
         for name, value in tensors.items():
             room, rest = name.split(".", 1)
             part[room][rest] = value
+        seen = part["watched"]["error"]
+        self.watched = seen.clone() if seen[0] >= 0 else torch.tensor([torch.nan, torch.inf])
         self.game.load_state_dict(part["game"])
         self.average.load_state_dict(part["average"])
         for label, optimiser in (("painter", self.painter), ("critic", self.critic)):

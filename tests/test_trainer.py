@@ -118,6 +118,28 @@ def test_it_gives_up_after_steps_in_a_row() -> None:
             made.step(step, replace(real, image=real.image * torch.nan), blank)
 
 
+def test_a_run_that_runs_away_with_finite_losses_is_noticed() -> None:
+    made = trainer()
+    for step in range(30):
+        made.step(step, *patches(step))
+    with torch.no_grad():
+        made.game.generator.head.weight.zero_()
+        made.game.generator.head.bias.fill_(30.0)  # saturated: white, opaque, and without a gradient
+    with pytest.raises(Diverged):
+        for step in range(30, 60):
+            losses = made.step(step, *patches(step))
+            assert losses["skipped"] == 0
+
+
+def test_what_was_watched_is_part_of_the_state() -> None:
+    made, other = trainer(), trainer()
+    other.restore(made.state())
+    assert other.watched.isnan()[0] and other.watched[1] == torch.inf
+    made.step(0, *patches(0))
+    other.restore(made.state())
+    assert torch.equal(made.watched, other.watched) and other.watched[0] > 0
+
+
 @pytest.mark.parametrize("wrong", [{"patch": 50}, {"patch": 24}, {"steps": -1}, {"batch": 0}])
 def test_impossible_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="found"):
