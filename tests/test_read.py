@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flawsmith.data import read as reading
+from flawsmith.data.check import Report
 from flawsmith.data.errors import UserError
 from flawsmith.data.read import read
 from flawsmith.data.sample import load
@@ -58,3 +60,30 @@ def test_what_is_left_out_is_logged(folder: Path, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING, "flawsmith"):
         assert len(read(folder).records) == 15
     assert "1 image left out" in caplog.text
+
+
+def test_a_folder_is_decoded_once_until_a_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+    honest = reading.check
+
+    def counting(root: Path) -> Report:
+        seen.append(root)
+        return honest(root)
+
+    monkeypatch.setattr(reading, "check", counting)
+    assert read(folder) is read(folder) and len(seen) == 1
+    image = next((folder / "images").iterdir())
+    content = image.read_bytes()
+    image.unlink()
+    for _ in range(2):  # an error is found each time
+        with pytest.raises(UserError):
+            read(folder)
+    image.write_bytes(content)
+    assert read(folder) == read(folder) and len(seen) == 4
+
+
+def test_behind_a_linked_folder_nothing_is_taken_for_known(parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").symlink_to(parts / "images")
+    (tmp_path / "masks").symlink_to(parts / "masks")
+    (tmp_path / "manifest.csv").write_bytes((parts / "manifest.csv").read_bytes())
+    assert read(tmp_path) is not read(tmp_path)
