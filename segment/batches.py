@@ -18,6 +18,7 @@ from flawsmith.data.sample import Sample, load
 from flawsmith.data.seeds import rng
 from flawsmith.segment.sham import paste_sham
 
+Spot = tuple[int, int, int]  # index of a good record, row, column
 Kind = Literal["real", "synthetic", "good", "around"]  # at a defect, twice; of a good part; anywhere in a defect image
 CACHE = 600 * 2**20  # bytes of decoded images kept in memory; what does not fit is read again when it is needed
 
@@ -53,13 +54,14 @@ def plan(
 ) -> tuple[Kind, ...]:
     """What each patch of a batch shows, from the shares wanted and the numbers of images there are.
 
-    Painted patches take the place of real ones and of good ones, which they show too, in equal parts; of the patches at
-    a defect at least half are real wherever there are real ones. A quarter of the good patches lies anywhere in images
-    with a defect, whose surroundings are the hardest good texture there is.
+    Painted patches take the place of real ones alone: good parts are shown as often as without them, or the network
+    would come to expect more defects than there are. Of the patches at a defect at least half are real wherever there
+    are real ones. A quarter of the good patches lies anywhere in images with a defect, whose surroundings are the
+    hardest good texture there is.
     """
     defects = round(batch * defect_share) if good else batch
-    painted = min(round(batch * painted_share), batch // 2) if synthetic and real else defects if synthetic else 0
-    reals = min(max(defects - painted // 2, painted), batch - painted) if real else 0
+    painted = (round(defects * painted_share) if real else defects) if synthetic else 0
+    reals = defects - painted if real else 0
     rest = batch - reals - painted
     around = rest // 4
     kinds: list[Kind] = ["real"] * reals
@@ -82,6 +84,7 @@ class Batches:
     seed: int
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     shams: float = 0.0  # share of the good patches that get one, where anything painted is learned from
+    hard: tuple[Spot, ...] = ()  # half of the good patches show one of these, where there are any
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (B, C, P, P) float32 in [0, 1] and masks (B, K, P, P) float32, 0 or 1."""
@@ -102,6 +105,9 @@ class Batches:
     def _place(self, kind: Kind, random: np.random.Generator) -> tuple[Sample, tuple[int, int]]:
         if kind in ("real", "synthetic"):
             return near_defect(self.real if kind == "real" else self.synthetic, self.patch, random)
+        if kind == "good" and self.hard and random.random() < 0.5:
+            index, *middle = self.hard[int(random.integers(len(self.hard)))]
+            return self.good.sample(index), near((middle[0], middle[1]), self.good.sample(index), self.patch, random)
         pool = self.good if kind == "good" else self.real if len(self.real) else self.synthetic
         sample = pool.sample(int(random.integers(len(pool))))
         return sample, anywhere(sample, self.patch, random)
@@ -125,8 +131,13 @@ def near_defect(pool: Pool, patch: int, random: np.random.Generator) -> tuple[Sa
     if not spots.size:
         return sample, anywhere(sample, patch, random)
     spot = divmod(int(spots[random.integers(spots.size)]), sample.image.shape[1])
-    shift = random.integers(-(patch * 2 // 5), patch * 2 // 5 + 1, 2)  # inside the patch, seldom in its middle
-    return sample, inside((spot[0] + int(shift[0]), spot[1] + int(shift[1])), sample.image.shape, patch)
+    return sample, near(spot, sample, patch, random)
+
+
+def near(spot: tuple[int, int], sample: Sample, patch: int, random: np.random.Generator) -> tuple[int, int]:
+    """The middle (y, x) of a patch that shows the spot, seldom in its own middle."""
+    shift = random.integers(-(patch * 2 // 5), patch * 2 // 5 + 1, 2)
+    return inside((spot[0] + int(shift[0]), spot[1] + int(shift[1])), sample.image.shape, patch)
 
 
 def anywhere(sample: Sample, patch: int, random: np.random.Generator) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
 from flawsmith.segment.batches import Batches, Pool, plan
 from flawsmith.segment.losses import segmentation_loss
+from flawsmith.segment.mining import hard_spots
 from flawsmith.segment.network import NETWORKS, WIDTHS, Network, start_network
 from flawsmith.segment.segmenter import MODEL, Segmenter
 
@@ -43,8 +45,9 @@ class TrainConfig:
     widths: tuple[int, ...] = ()  # channels of its levels; none: the network's own
     dropout: float = 0.1
     defect_share: float = 0.5  # of the patches lie at a defect
-    painted_share: float = 0.25  # of the patches show a painted one, where there are any
+    painted_share: float = 1 / 3  # of those are painted, where there are painted ones
     shams: float = 0.5  # of the good patches beside painted ones: what was joined without a defect is none
+    mine_at: float = 0.4  # of the steps: hard places of good parts are looked for then; 0: never
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -109,6 +112,8 @@ def descend(
     network.train()
     skipped = 0
     for step in range(config.steps):
+        if step == round(config.mine_at * config.steps) and step and len(batches.good):
+            batches = mined(averaged, batches, device)
         for group in optimiser.param_groups:
             group["lr"] = config.lr * rate(step, config)
         images, truth = batches.batch(step)
@@ -124,6 +129,13 @@ def descend(
         else:  # the forward pass may have spoilt the running statistics: back to those of the last good step
             _copy_buffers(averaged.module, network)
         yield {"step": step + 1, "steps": config.steps, **({"loss": float(loss)} if finite else {})}
+
+
+def mined(averaged: AveragedModel, batches: Batches, device: torch.device) -> Batches:
+    """The same stream, from now on with the good parts' places that the averaged network takes for defects."""
+    model = copy.deepcopy(averaged.module)
+    spots = hard_spots(model, batches.good, len(batches.good.classes), batches.channels, device)
+    return replace(batches, hard=spots)
 
 
 def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device: torch.device) -> Tensor:

@@ -43,7 +43,7 @@ def batches(tmp_path: Path) -> Batches:
 
 def test_shares_of_a_batch() -> None:
     assert plan(8, 0.5, 0.25, real=9, synthetic=0, good=9) == ("real",) * 4 + ("good",) * 3 + ("around",)
-    assert plan(12, 0.5, 0.25, 9, 500, 9) == ("real",) * 5 + ("synthetic",) * 3 + ("good",) * 3 + ("around",)
+    assert plan(12, 0.5, 1 / 3, 9, 500, 9) == ("real",) * 4 + ("synthetic",) * 2 + ("good",) * 5 + ("around",)
     assert plan(8, 0.5, 0.25, 0, 500, 9) == ("synthetic",) * 4 + ("good",) * 3 + ("around",)
     assert plan(8, 0.5, 0.25, 9, 0, 0) == ("real",) * 8
     assert plan(8, 0.5, 0.25, 9, 9, 0) == ("real",) * 6 + ("synthetic",) * 2
@@ -60,6 +60,8 @@ def test_a_batch_is_full_and_painted_defects_never_swamp_real_ones(
         assert kinds.count("real") >= kinds.count("synthetic")
     for kind, there in (("real", real), ("synthetic", synthetic), ("good", good)):
         assert there or kind not in kinds
+    alone = plan(batch, defects, painted, real, 0, good)
+    assert not (real and good) or kinds.count("good") == alone.count("good")
 
 
 def test_a_batch_holds_what_was_planned(batches: Batches) -> None:
@@ -142,3 +144,16 @@ def test_without_painted_defects_there_is_no_sham(batches: Batches) -> None:
     alone = replace(batches, synthetic=Pool([], CLASSES), kinds=plan(8, 0.5, 0.25, 2, 0, 3))
     for index in range(16):
         assert torch.equal(alone.item(index)[0], replace(alone, shams=1.0).item(index)[0])
+
+
+def test_half_of_the_good_patches_show_hard_spots(tmp_path: Path, batches: Batches) -> None:
+    image = np.zeros((400, 400), np.uint8)
+    image[300, 20] = 255
+    Image.fromarray(image).save(tmp_path / "hard.png")
+    good = Pool([Record("hard.png", tmp_path / "hard.png", "hard")], CLASSES)
+    mined = replace(batches, good=good, hard=((0, 300, 20),))
+    shown = [
+        bool(mined.item(index)[0].max() > 0.9) for index in range(400) if mined.kinds[index % len(KINDS)] == "good"
+    ]
+    assert 0.35 < np.mean(shown) < 0.65
+    assert all(torch.equal(mined.item(5)[k], mined.item(5)[k]) for k in range(2))
