@@ -179,10 +179,11 @@ def pictures(product: Product, folder: Path, outcome: Outcome, whom: str) -> lis
     pool = Split.load(folder / "splits" / f"seed-{seed}.json").pool(read(product.folder))
     preview(cell / "fit", [record for record in pool if record.good], sheet, 0, pick_device("cpu"))
     text = [f"Real defects, painted ones and their masks:\n\n![painted](pictures/{sheet.name})"]
-    for overlay in sorted((cell / "arms" / "real+gan" / "eval" / "overlays").glob("*.png")):
+    arm = [arm for arm in outcome.arms if "gan" in arm][-1]
+    for overlay in sorted((cell / "arms" / arm / "eval" / "overlays").glob("*.png")):
         copy = HERE / "pictures" / f"{product.name}_{overlay.name}"
         copyfile(overlay, copy)
-        text.append(f"`real+gan`, {overlay.stem}: image, truth, prediction\n\n![{overlay.stem}](pictures/{copy.name})")
+        text.append(f"`{arm}`, {overlay.stem}: image, truth, prediction\n\n![{overlay.stem}](pictures/{copy.name})")
     return [*text, f"Photographs: {whom}; the pictures here are under the same licence."]
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flawsmith.segment.benchmark.outcome import CEILING
 from flawsmith.segment.trial import ARMS, TrialConfig
 
 Budget = int | Literal["all"]  # real defect images of each class that are drawn
-CEILING = "all-real"  # the arm that has a cell of its own: it is the same whatever the budget
 # Seconds on two CPU cores of a bank, of a fit's clean places, of one step or image, of a cell: for the time left only.
 BANK, BLANKS, FIT, PAINT, TRAIN, EVALUATE, JUDGE = 5.0, 15.0, 0.5, 0.2, 0.2, 0.3, 60.0
 
@@ -24,7 +24,8 @@ class Cell:
     @property
     def folder(self) -> Path:
         """Where its trial lies, below the benchmark's folder."""
-        return Path("trials") / f"seed-{self.seed}" / ("all" if self.arms == (CEILING,) else f"real-{self.real}")
+        name = "all" if self.arms == (CEILING,) else f"real-{self.real}"  # the ceiling is the same at every budget
+        return Path("trials") / f"seed-{self.seed}" / name
 
     def __str__(self) -> str:
         return f"seed {self.seed}, {self.real} real"

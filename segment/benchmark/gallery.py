@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flawsmith.data.files import read_json
 from flawsmith.data.image import read_image
 from flawsmith.gan.bank import Bank
+from flawsmith.segment.benchmark.cell import Cell
 from flawsmith.segment.overlay import COLOURS, GAP, to_rgb
 from flawsmith.segment.picture import Picture
 
@@ -50,7 +51,7 @@ class Scene:
 
 def cell_folder(folder: Path, seed: int, real: int | str) -> Path:
     """Where a trial of a benchmark lies."""
-    return folder / "trials" / f"seed-{seed}" / f"real-{real}"
+    return folder / Cell(seed, "all" if isinstance(real, str) else real, ()).folder
 
 
 def pairs(cell: Path) -> list[Pair]:
