@@ -37,7 +37,7 @@ Written by `docs/results.py` from benchmarks; do not edit. See [how a gain is
 measured](decisions.md#how-a-gain-is-measured): each seed draws its own split by part, images and weights; every arm has
 the same network, steps, batch and augmentation, and is scored on whole held-out images. Figures are pixel average
 precision, means over seeds; brackets hold 95 % intervals of a paired bootstrap over parts and seeds. A gain is one
-whose whole interval lies above 0.
+whose whole interval lies above 0. What is believed to limit it: [experiments](experiments.md#what-limits-the-gain-now).
 
     {command}
 """
@@ -131,7 +131,7 @@ def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     text += ["\n".join(f"- {row['text']}" for row in results["worth"])] if results["worth"] else []
     figures = list(integrity(results["integrity"]))
     if figures:
-        text.append("What was painted, the worst of all generator runs:\n\n" + "\n".join(figures))
+        text.append("What was painted, over all generator runs:\n\n" + "\n".join(figures))
     if product.name in options.pictures:
         text += pictures(product, folder, outcome, options.pictures[product.name])
     return "\n\n".join(text)
