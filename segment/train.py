@@ -133,7 +133,7 @@ def descend(
 
 def mined(averaged: AveragedModel, batches: Batches, device: torch.device) -> Batches:
     """The same stream, from now on with the good parts' places that the averaged network takes for defects."""
-    model = copy.deepcopy(averaged.module)
+    model = cast(Network, copy.deepcopy(averaged.module))
     spots = hard_spots(model, batches.good, len(batches.good.classes), batches.channels, device)
     return replace(batches, hard=spots)
 

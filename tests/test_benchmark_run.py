@@ -36,7 +36,7 @@ from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig
 
 CPU = torch.device("cpu")
-TINY = TrialConfig(FitConfig(steps=1, blanks=8), TrainConfig(steps=1, batch=4), count=4, workers=1)
+TINY = TrialConfig(FitConfig(steps=2, rate=0.3, blanks=8), TrainConfig(steps=1, batch=4), count=4, workers=1)
 MakeParts = Callable[..., Path]
 
 
@@ -231,7 +231,7 @@ def test_arms_budgets_and_seeds_may_join_later(stage: Stage, plan: Plan) -> None
     assert (setting["budgets"], setting["seeds"]) == ([1, 2], [0, 1])
     assert setting["command"] == (
         "flawsmith benchmark parts --real 1,2 --seeds 2 --arms real,real+paste,all-real "
-        "--fit-steps 1 --steps 1 -n 4 -o bench"
+        "--fit-steps 2 --steps 1 -n 4 -o bench"
     )
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from flawsmith.cli import main
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.md"
-FEWER = {"fit": ["--steps", "2", "--device", "cpu"], "train": ["--steps", "2", "--device", "cpu"]}
+FEWER = {"fit": ["--steps", "20", "--device", "cpu"], "train": ["--steps", "2", "--device", "cpu"]}
 
 
 def _lines() -> list[list[str]]:
