@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flawsmith.data.errors import UsageError
-from flawsmith.segment.pretrained import PretrainedUNet
+from flawsmith.segment.efficientnet import Encoder
+from flawsmith.segment.pretrained import STAGES, PretrainedUNet
 from flawsmith.segment.unet import UNet
 
 Network = UNet | PretrainedUNet
@@ -25,5 +26,5 @@ def start_network(name: str, channels: int, classes: int, widths: Sequence[int],
     """A network as training starts with it; raises UserError where ImageNet's weights are wanted and not installed."""
     network = make_network(name, channels, classes, widths, dropout)
     if isinstance(network, PretrainedUNet):
-        network.encoder.load_imagenet()
+        network.hold(Encoder(STAGES).load_imagenet())
     return network

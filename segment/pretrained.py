@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.segment.efficientnet import Encoder
+from flawsmith.segment.efficientnet import Encoder, fold
 from flawsmith.segment.unet import PRIOR, Block, local_contrast, pad_to
 
 STAGES = 5  # of the encoder: down to a sixteenth; what lies below sees whole scenes, and defects are local
@@ -29,7 +29,8 @@ class PretrainedUNet(nn.Module):
     def __init__(self, channels: int, classes: int, widths: Sequence[int], dropout: float = 0.1) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        self.encoder = Encoder(STAGES).requires_grad_(False)
+        self.encoder = Encoder(STAGES)
+        self.hold(self.encoder)
         *skips, deepest = (2 * width for width in self.encoder.widths)  # two views
         self.fine = nn.Sequential(
             nn.Conv2d(4 * 2 * channels, FINE, 3, padding=1, bias=False), nn.BatchNorm2d(FINE), nn.ReLU(inplace=True)
@@ -44,6 +45,11 @@ class PretrainedUNet(nn.Module):
         self.head = nn.Conv2d(self.widths[0], 4 * classes, 1)
         self.head.bias = nn.Parameter(torch.full((4 * classes,), PRIOR))
 
+    def hold(self, encoder: Encoder) -> None:
+        """Takes an encoder that will not learn any more."""
+        fold(encoder)
+        self.encoder = encoder.requires_grad_(False).eval()
+
     def train(self, mode: bool = True) -> PretrainedUNet:
         """The encoder never trains: its normalisation keeps the statistics of ImageNet."""
         super().train(mode)
@@ -54,6 +60,7 @@ class PretrainedUNet(nn.Module):
         height, width = x.shape[-2:]
         x = pad_to(x, 2 ** (len(self.widths) + 1))
         contrast = local_contrast(x)
+        # One after the other: as one batch they are slower on a CPU, whose cache holds the maps of one.
         views = (self.encoder(MIDDLE + CONTRAST * contrast), self.encoder(x))
         *skips, deep = (torch.cat(levels, 1) for levels in zip(*views, strict=True))
         skips[0] = torch.cat([skips[0], self.fine(F.pixel_unshuffle(torch.cat([x, contrast], 1), 2))], 1)

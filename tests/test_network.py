@@ -1,8 +1,11 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.segment.efficientnet import Encoder, fold
 from flawsmith.segment.network import NETWORKS, make_network, start_network
 from flawsmith.segment.pretrained import PretrainedUNet
 
@@ -45,13 +48,23 @@ def _contrast(image: torch.Tensor) -> torch.Tensor:
     return 0.5 + 0.2 * local_contrast(image)
 
 
-def test_training_leaves_the_encoders_statistics() -> None:
+def test_training_leaves_the_encoder_alone() -> None:
     network = start_network("pretrained", 1, 1, (), 0.1).train()
-    assert isinstance(network, PretrainedUNet)
-    norms = [module for module in network.encoder.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
-    network(torch.rand(2, 1, 64, 64))
-    assert all(torch.equal(a, norm.running_mean) for a, norm in zip(before, norms, strict=True))
+    assert isinstance(network, PretrainedUNet) and not network.encoder.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.encoder.modules())
+    before = {name: value.clone() for name, value in network.encoder.state_dict().items()}
+    network(torch.rand(2, 1, 64, 64)).sum().backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.encoder.state_dict().items())
+
+
+def test_a_folded_encoder_gives_the_same_maps() -> None:
+    plain = Encoder(5).load_imagenet().eval()
+    folded = deepcopy(plain)
+    fold(folded)
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for one, other in zip(plain(image), folded(image), strict=True):
+            assert torch.allclose(one, other, atol=1e-3)
 
 
 def test_an_unknown_name_is_refused() -> None:
