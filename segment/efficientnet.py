@@ -48,7 +48,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        x = F.relu6(self._bn0(self._conv_stem((x * 255 - 127) / 128)))
+        x = F.relu6(self._bn0(self._conv_stem((x * 255 - 127) / 128)), inplace=True)
         levels = []
         for index, block in enumerate(self._blocks):
             x = block(x)
@@ -105,8 +105,8 @@ class Block(nn.Module):
         self._bn2 = nn.BatchNorm2d(width, EPSILON, MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
-        narrow: Tensor = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(wide)))))
+        wide = F.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.widens else x
+        narrow: Tensor = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(wide)), inplace=True)))
         return x + narrow if self.residual else narrow
 
 
