@@ -26,7 +26,7 @@ from flawsmith.segment.benchmark.cell import Budget, grid
 from flawsmith.segment.benchmark.estimates import Estimates
 from flawsmith.segment.benchmark.outcome import HEADLINE, Outcome
 from flawsmith.segment.benchmark.plan import DEFAULT_ARMS, Plan
-from flawsmith.segment.benchmark.results import finished, load_trials
+from flawsmith.segment.benchmark.results import finished, load_trials, write_results
 from flawsmith.segment.benchmark.run import run
 from flawsmith.segment.benchmark.setting import SETTING
 
@@ -86,7 +86,9 @@ def estimates(folder: Path, seed: int) -> Estimates:
 def together(folders: Mapping[str, Path], arms: Sequence[str], budgets: Sequence[Budget]) -> str:
     """What each arm adds to `real`, and to the better copy-paste, in the mean over the products."""
     known = {name: estimates(folder, seed) for seed, (name, folder) in enumerate(folders.items())}
-    lines = ["| arm | over | real images | mean over products | " + " | ".join(known) + " |"]
+    seeds = {name: min(len(one.of(arm, budgets[0], HEADLINE)) for arm in arms) for name, one in known.items()}
+    heads = [f"{name}, {count} seed{'s' * (count != 1)}" for name, count in seeds.items()]
+    lines = ["| arm | over | real images | mean over products | " + " | ".join(heads) + " |"]
     lines.append("|---" * (4 + len(known)) + "|")
     comparisons = [(arm, real, "real", real) for arm in arms if arm != "real" for real in budgets]
     comparisons += [(arm, real, "real+paste", real) for arm in arms if "gan" in arm for real in budgets]
@@ -125,9 +127,11 @@ def shown(one: Estimate) -> str:
 
 def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     """The product's part of the page."""
-    results = read_json(folder / "results.json")
+    results = write_results(folder)
     outcome = Outcome(results)
     text = [f"## {product.name}", results["verdict"], scores(outcome)]
+    missing = [note for note in results["data"]["notes"] if "trials are not done" in note]
+    text += missing
     text += ["\n".join(f"- {row['text']}" for row in results["worth"])] if results["worth"] else []
     figures = list(integrity(results["integrity"]))
     if figures:
@@ -220,10 +224,14 @@ def main() -> None:
     parser.add_argument("--pictures", nargs="*", type=credit, default=[], metavar="NAME=CREDIT")
     parser.add_argument("--work", type=Path, default=Path("runs/results"))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--as-is", action="store_true", help="show what is finished, and run nothing")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     options.pictures = dict(options.pictures)
-    folders = {product.name: measure(product, options) for product in options.products}
+    folders = {
+        product.name: options.work / product.name if options.as_is else measure(product, options)
+        for product in options.products
+    }
     parts = [INTRODUCTION.format(command=command(options))]
     parts += ["## All products", together(folders, options.arms, options.real)] if len(folders) > 1 else []
     parts += [section(product, folders[product.name], options) for product in options.products]
