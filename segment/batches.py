@@ -60,7 +60,7 @@ def plan(
     hardest good texture there is.
     """
     defects = round(batch * defect_share) if good else batch
-    painted = (round(defects * painted_share) if real else defects) if synthetic else 0
+    painted = (min(round(defects * painted_share), defects // 2) if real else defects) if synthetic else 0
     reals = defects - painted if real else 0
     rest = batch - reals - painted
     around = rest // 4

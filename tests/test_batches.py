@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis.strategies import floats, integers
 from PIL import Image
 
@@ -49,6 +49,7 @@ def test_shares_of_a_batch() -> None:
     assert plan(8, 0.5, 0.25, 9, 9, 0) == ("real",) * 6 + ("synthetic",) * 2
 
 
+@example(batch=3, defects=0.5, painted=0.5, real=1, synthetic=1, good=0)  # three patches at a defect: two are real
 @given(integers(2, 40), floats(0.05, 0.95), floats(0, 0.5), integers(0, 3), integers(0, 3), integers(0, 3))
 def test_a_batch_is_full_and_painted_defects_never_swamp_real_ones(
     batch: int, defects: float, painted: float, real: int, synthetic: int, good: int
