@@ -19,10 +19,12 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 if TYPE_CHECKING:
     import torch
 
+    from flawsmith.data.formats.reading import Source
     from flawsmith.data.record import Record
     from flawsmith.data.select import Selection
     from flawsmith.segment.benchmark.cell import Budget
 
+WRITTEN = "coco cvat labelme labelstudio yolo mvtec png webdataset imagefolder manifest".split()
 WORK = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"  # of a bar whose unit says nothing
 INTERRUPTED = "interrupted: give the same command again to go on"
 
@@ -114,8 +116,9 @@ def example(line: str) -> str:
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+DATA = click.Path(path_type=Path)  # a folder, an archive or a file of labels
 FILE = click.Path(path_type=Path, dir_okay=False)
-folder = click.argument("folder", type=FOLDER)
+folder = click.argument("folder", type=DATA)
 run_folder = click.argument("run", type=FOLDER)
 model_folder = click.argument("model", type=FOLDER)
 output = click.option("-o", "--output", type=FOLDER, required=True, help="Folder to write; a new one, or one to go on.")
@@ -141,6 +144,16 @@ painter = click.option(
 painting = stack(count, painter, workers)
 
 
+reading = (
+    click.option("--format", metavar="F", help="Of the labels.", show_default="found from the content"),
+    click.option("--label-attribute", metavar="NAME", help="VIA: the attribute that is the class."),
+    click.option("--labelbox-masks", type=FOLDER, help="Labelbox: folder of the downloaded masks."),
+    click.option("--project", metavar="P", help="Labelbox: which project, by id or name."),
+    click.option("--line-width", type=click.FloatRange(min=0, min_open=True), help="Pixels that open lines are wide."),
+    click.option("--images", type=FOLDER, help="Where the images are, if not beside the labels."),
+)
+
+
 @dataclass(frozen=True)
 class Common:
     """What every command that works for long can be told."""
@@ -155,7 +168,7 @@ class Common:
 class Learning:
     """What a command learns from."""
 
-    folder: Path
+    folder: Source
     split: Path | None
     real: int | None
     classes: tuple[str, ...] | None
@@ -167,8 +180,22 @@ class Learning:
         return select(self.folder, self.split, self.real, self.classes, seed)
 
 
+def data_set(command: Callable[..., Any]) -> Any:
+    """The argument `folder` with the options of reading it, as one Source."""
+
+    @wraps(command)
+    def sourced(*arguments: Any, folder: Path | Source, **values: Any) -> Any:
+        from flawsmith.data.formats.reading import Reading, Source
+
+        own = {one.name: values.pop(one.name) for one in fields(Reading)}
+        source = folder if isinstance(folder, Source) else Source(folder, Reading(**own))  # one command may call another
+        return command(*arguments, folder=source, **values)
+
+    return stack(folder, *reading)(sourced)
+
+
 common = bundle("common", Common, seed, device, dry_run, as_json)
-learning = bundle("learning", Learning, folder, split_file, real, class_names)
+learning = bundle("learning", Learning, data_set, split_file, real, class_names)
 
 
 def show(facts: Mapping[str, Any], as_json: bool) -> None:
@@ -252,34 +279,66 @@ def demo(output: Path, common: Common) -> None:
 
 
 @main.command(epilog=example("flawsmith check parts/ -o sheet.png"))
-@folder
+@data_set
 @click.option("-o", "--output", type=FILE, help="Contact sheet.", show_default="runs/check-FOLDER.png")
 @as_json
-def check(folder: Path, output: Path | None, as_json: bool) -> None:
+def check(folder: Source, output: Path | None, as_json: bool) -> None:
     """List every problem of a data set, its counts and sizes.
 
     Also writes a contact sheet. Exit code 1 if any problem is an error.
     """
     from flawsmith.data.check import check as check_folder
+    from flawsmith.data.formats.reading import name_of
     from flawsmith.data.image import write_image
     from flawsmith.data.sheet import contact_sheet
 
     report = check_folder(folder)
-    sheet = (output or Path("runs") / f"check-{folder.resolve().name}.png") if report.dataset.records else None
+    sheet = (output or Path("runs") / f"check-{name_of(folder)}.png") if report.dataset.records else None
     if sheet is not None:
         write_image(sheet, contact_sheet(report.dataset))
     click.echo(json.dumps({**report.json(), "sheet": sheet}, default=str) if as_json else report.text(sheet))
     click.get_current_context().exit(1 if report.errors else 0)
 
 
+@main.command(epilog=example("flawsmith convert export.zip parts-coco/ --to coco"))
+@data_set
+@click.argument("output", type=FOLDER)
+@click.option("--to", metavar="FORMAT", required=True, help=f"One of {', '.join(WRITTEN)}.")
+@click.option(
+    "--yolo-parts",
+    type=click.Choice(["split", "bridge"]),
+    help="YOLO: parts of an object as objects of their own, or as one outline with bridges.",
+    show_default="split",
+)
+@dry_run
+@as_json
+def convert(folder: Source, output: Path, to: str, yolo_parts: str | None, dry_run: bool, as_json: bool) -> None:
+    """Write a data set in another format, and what it cannot hold.
+
+    Reads CVAT, COCO, Labelbox, VIA, LabelMe, Label Studio, YOLO, MVTec AD, class-id PNG and plain folders, zipped or
+    not. What was kept of every object stands in conversion.csv, groups and provenance ids in flawsmith.csv.
+    """
+    from flawsmith.data.convert import LOST, convert as convert_set, summary
+    from flawsmith.data.read import read
+
+    if yolo_parts is not None and to != "yolo":
+        raise UsageError("--yolo-parts", "belongs to --to yolo", to)
+    if dry_run:
+        show({"reads": by_class(read(folder).records), "writes": to, "output": output}, as_json)
+        return
+    kept = follow(convert_set(folder, output, to, **given(parts=yolo_parts)))["kept"]
+    facts = {**summary(kept), "output": output}
+    show({**facts, "note": LOST[to]} if to in LOST else facts, as_json)
+
+
 @main.command(epilog=example("flawsmith split parts/ -o split.json --test 0.5"))
-@folder
+@data_set
 @click.option("-o", "--output", type=FILE, required=True, help="Split file to write.")
 @click.option("--test", default=0.5, show_default=True, help="Share of each class that is held out, in whole groups.")
 @seed
 @dry_run
 @as_json
-def split(folder: Path, output: Path, test: float, seed: int, dry_run: bool, as_json: bool) -> None:
+def split(folder: Source, output: Path, test: float, seed: int, dry_run: bool, as_json: bool) -> None:
     """Divide a data set into a pool and a test part.
 
     Whole groups (parts) go to one side. Every command that learns refuses images of the test part.
@@ -321,7 +380,7 @@ def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> 
 @main.command(epilog=example("flawsmith preview runs/parts -o sheet.png"))
 @run_folder
 @click.option("-o", "--output", type=FILE, required=True, help="Picture to write.")
-@click.option("--clean", type=FOLDER, help="Paint on these good parts.", show_default="where the real defects were")
+@click.option("--clean", type=DATA, help="Paint on these good parts.", show_default="where the real defects were")
 @split_file
 @painter
 @common
@@ -339,7 +398,7 @@ def preview(run: Path, output: Path, clean: Path | None, split: Path | None, pai
 
 @main.command(epilog=example("flawsmith generate runs/parts --clean parts/ --split split.json -n 1000 -o painted/"))
 @run_folder
-@click.option("--clean", type=FOLDER, required=True, help="Data set whose good parts are painted on.")
+@click.option("--clean", type=DATA, required=True, help="Data set whose good parts are painted on.")
 @split_file
 @class_names
 @output
@@ -404,7 +463,7 @@ def augment(
 
 @main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
 @learning
-@click.option("--synthetic", type=FOLDER, help="Data set that generate wrote, learned from beside the real one.")
+@click.option("--synthetic", type=DATA, help="Data set that generate wrote, learned from beside the real one.")
 @click.option(
     "--network",
     type=click.Choice(["pretrained", "small"]),
@@ -435,14 +494,14 @@ def train(
 
 @main.command(epilog=example("flawsmith evaluate model/ parts/ --split split.json -o eval/"))
 @model_folder
-@folder
+@data_set
 @split_file
 @output
 @device
 @dry_run
 @as_json
 def evaluate(
-    model: Path, folder: Path, split: Path | None, output: Path, device: torch.device, dry_run: bool, as_json: bool
+    model: Path, folder: Source, split: Path | None, output: Path, device: torch.device, dry_run: bool, as_json: bool
 ) -> None:
     """Score a segmenter on real parts.
 
@@ -485,7 +544,7 @@ def predict(
 
 
 @main.command(epilog=example("flawsmith benchmark parts/ --real 5,10,25 --seeds 3 -o runs/bench"))
-@folder
+@data_set
 @click.option(
     "--real",
     "budgets",
@@ -521,7 +580,7 @@ def predict(
 )
 @common
 def benchmark(
-    folder: Path,
+    folder: Source,
     budgets: tuple[Budget, ...],
     seeds: int,
     arms: tuple[str, ...] | None,

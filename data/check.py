@@ -6,7 +6,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flawsmith.data import manifest, mvtec, pairs
+from flawsmith.data.formats import detect, mvtec
+from flawsmith.data.formats.archive import opened
+from flawsmith.data.formats.manifest import MANIFEST
+from flawsmith.data.formats.origin import with_origins
+from flawsmith.data.formats.reading import Data, is_archive, source_of
 from flawsmith.data.errors import UsageError
 from flawsmith.data.listing import Listing
 from flawsmith.data.problem import Problem, counted, error, ordered, table
@@ -90,9 +94,9 @@ class Report:
         return f"{across}×{low if low == high else f'{low}–{high}'} px"
 
 
-def check(root: Path) -> Report:
-    """Opens every file of the folder once and tells all that is wrong; raises UsageError where there is no folder."""
-    listing = scan(root)
+def check(data: Data) -> Report:
+    """Opens every file of a data set once and tells all that is wrong; raises UsageError where there is none."""
+    listing = scan(data)
     dataset, seen, found = resolve(listing)
     problems = ordered([*listing.problems, *found, *whole(listing, dataset, seen)])
     facts = [seen.images[record.image] for record in dataset.records]
@@ -108,32 +112,33 @@ def check(root: Path) -> Report:
     )
 
 
-def scan(root: Path) -> Listing:
-    """The folder's rows by whichever layout it has: manifest.csv, images/ and masks/, or MVTec AD."""
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing there"
-        raise UsageError(root, "a data set is a folder", found, "give the folder that holds images/ or manifest.csv")
-    if (root / manifest.MANIFEST).is_file():
-        return manifest.scan(root)
-    if (root / "images").is_dir():
-        listing = pairs.scan(root)
-    elif mvtec.is_mvtec(root):
-        listing = mvtec.scan(root)
-    else:
-        return Listing(root, "unknown", (), (_unknown(root),))
+def scan(data: Data) -> Listing:
+    """The rows of a folder, an archive or a file of labels, in whichever format it is."""
+    source = source_of(data)
+    if not source.path.exists():
+        fix = "give a folder, a zip or a file of labels"
+        raise UsageError(source.path, "a data set is needed", "nothing there", fix)
+    only = source.path if source.path.is_file() and not is_archive(source.path) else None
+    root = source.path.parent if only else opened(source.path)
+    only = None if only is not None and only.name == MANIFEST else only  # a folder's own list stands for the folder
+    listing = detect.scan(root, only, source.reading)
+    if listing is None:
+        return Listing(root, "unknown", (), (_unknown(root, only),))
     if listing.rows or any(problem.level == "error" for problem in listing.problems):
-        return listing
+        return with_origins(listing)
     nothing = error(".", "holds no image", "put the images in, as PNG, JPEG, TIFF, BMP or WebP")
     return Listing(root, listing.layout, (), (*listing.problems, nothing))
 
 
-def _unknown(root: Path) -> Problem:
-    """Why the folder has no layout that is known."""
+def _unknown(root: Path, only: Path | None) -> Problem:
+    """Why the folder, or the file, is in no format that is known."""
+    if only is not None:
+        return error(only.name, "is no file of labels that is known", f"export it as one of {', '.join(detect.LABELS)}")
     if not any(root.iterdir()):
         return error(".", "is an empty folder", "put images/ and masks/ in it")
     if several := mvtec.products(root):
         return error(".", f"holds whole products ({', '.join(several)})", f"choose one: {root / several[0]}")
-    what = "has neither manifest.csv, nor images/, nor train/good/"
+    what = "has no labels that are known, nor manifest.csv, images/ or train/good/"
     return error(".", what, "put the images in images/, the masks in masks/ under the same names")
 
 
@@ -151,6 +156,9 @@ def _counts(dataset: DataSet, seen: Seen) -> dict[str, Count]:
 def _count(records: tuple[Record, ...], defect: str, seen: Seen) -> Count:
     instances = 0
     for label in (label for record in records for label in record.labels if label.defect == defect):
+        if not isinstance(label.mask, Path):
+            instances += 1
+            continue
         pieces = seen.masks[label.mask].instances
         instances += sum(pieces.values()) if label.value is None else pieces.get(label.value, 0)
     return Count(len(records), len({record.group for record in records}), instances)

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.formats.reading import Data
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
 from flawsmith.data.split import Split
 
 
-def good_parts(root: Path, split: Path | None = None) -> tuple[Record, ...]:
+def good_parts(root: Data, split: Path | None = None) -> tuple[Record, ...]:
     """The records without a defect, of the split's pool where one is given; raises UserError where there are none."""
     dataset = read(root)
     records = dataset.records if split is None else Split.load(split).pool(dataset)

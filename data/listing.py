@@ -8,6 +8,7 @@ from typing import Any
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.files import read_text
+from flawsmith.data.geometry.shape import Shape
 from flawsmith.data.image import SUFFIXES
 from flawsmith.data.problem import Problem, below, error, refused, warning
 from flawsmith.data.record import GOOD
@@ -17,8 +18,20 @@ _LITTER = ("thumbs.db", "desktop.ini")  # of file managers; so are names that be
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """One object as a labelling tool wrote it; `where` names it in its file, such as "annotation 17"."""
+
+    defect: str
+    shape: Shape
+    where: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One image and at most one mask of it; `defect` is None where the mask alone decides (nothing in it: good)."""
+    """One image and at most one mask of it; `defect` is None where the mask alone decides (nothing in it: good).
+
+    In the files of labelling tools an image has any number of drawn objects instead; none: good.
+    """
 
     name: str  # path below the root, posix
     image: Path
@@ -26,6 +39,10 @@ class Row:
     defect: str | None = None
     group: str | None = None
     roi: Path | None = None
+    drawn: tuple[Drawn, ...] = ()
+    file: str | None = None  # that the objects stand in, below the root
+    size: tuple[int, int] | None = None  # (H, W) in px that the labels were made for, where they say so
+    origin: str | None = None  # provenance id of a painted image
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.formats.reading import Data
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
 from flawsmith.data.sources import refuse_test_sources
 from flawsmith.data.split import Split
 
 
-def painted_records(root: Path, classes: Sequence[str], split: Path | None = None) -> tuple[Record, ...]:
+def painted_records(root: Data, classes: Sequence[str], split: Path | None = None) -> tuple[Record, ...]:
     """The folder's images that show any of the classes.
 
     Raises UserError where there are none, or where one is a test image of the split, a copy of one, or made with one.
@@ -23,5 +24,5 @@ def painted_records(root: Path, classes: Sequence[str], split: Path | None = Non
     if split is not None:
         held_out = Split.load(split)
         held_out.refuse_test(shown)
-        refuse_test_sources(root, held_out)
+        refuse_test_sources(dataset.root, held_out)
     return shown

@@ -3,15 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flawsmith.data.geometry.shape import Shape
+
 GOOD = "good"
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class's mask of one image: pixels equal to `value` in the file `mask`, or every nonzero one where None."""
+    """What is labelled in an image: a whole class in a mask file, or one object as a tool drew it.
+
+    In a file the pixels equal to `value` are meant, or every nonzero one where it is None.
+    """
 
     defect: str
-    mask: Path
+    mask: Path | Shape
     value: int | None = None
 
 
@@ -24,6 +29,7 @@ class Record:
     group: str
     labels: tuple[Label, ...] = ()
     roi: Path | None = None  # pixels where defects may be placed; None: found automatically
+    origin: str | None = None  # of a painted image: its provenance id, the same in every format
 
     @property
     def good(self) -> bool:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.facts import ImageFacts, MaskFacts, image_facts, look, mask_facts
+from flawsmith.data.geometry.runs import Runs
+from flawsmith.data.geometry.shape import BadShape, Polygon, Shape, sticks_out, window
 from flawsmith.data.listing import Listing, Row
 from flawsmith.data.problem import Problem, below, error, refused, warning
 from flawsmith.data.record import GOOD, DataSet, Label, Record
 
 ANY = "defect"  # the class of a boolean mask in a layout that names none
+THIN = 9.0  # px²: a polygon with a larger area is taken to have pixels without a look
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def _record(
     problems: list[Problem] = []
     labels: list[Label] = []
     for row in rows:
-        found, wrong = _labels(listing, row, seen)
+        found, wrong = _drawn(row, seen) if row.drawn else _labels(listing, row, seen)
         labels += found
         problems += wrong
         problems += _sizes(listing.root, row, seen)
@@ -66,13 +69,18 @@ def _record(
     bare = any(_bare(row) for row in rows)
     if bare or files & reasons.keys() or any(problem.level == "error" for problem in problems):
         return None, problems
-    roi = next(iter(rois), None)
-    return Record(first.name, first.image, first.group or first.name, tuple(dict.fromkeys(labels)), roi), problems
+    roi, group = next(iter(rois), None), first.group or first.name
+    return Record(first.name, first.image, group, tuple(dict.fromkeys(labels)), roi, first.origin), problems
 
 
 def _sizes(root: Path, row: Row, seen: Seen) -> Iterable[Problem]:
     """Masks that have another size than their image, and regions of interest with nothing in them."""
     image = seen.images.get(row.image)
+    if image is not None and row.size is not None and row.size != (image.height, image.width):
+        what = f"is {image.width}×{image.height} px, its labels in {row.file} are for {row.size[1]}×{row.size[0]} px"
+        turned = row.size == (image.width, image.height)
+        fix = "turn it, or label it upright (EXIF)" if turned else "put the image there that was labelled"
+        yield error(row.name, what, fix)
     for path in (row.mask, row.roi):
         mask = seen.masks.get(path) if path else None
         if path is None or mask is None:
@@ -108,6 +116,43 @@ def _labels(listing: Listing, row: Row, seen: Seen) -> tuple[list[Label], list[P
     if facts.covered == facts.height * facts.width:
         problems.append(warning(file, "marks the whole image as defect", "check that it is not inverted"))
     return labels, problems
+
+
+def _drawn(row: Row, seen: Seen) -> tuple[list[Label], list[Problem]]:
+    """The labels of the objects that were drawn in an image, and which of them lie outside or have no pixel."""
+    image = seen.images.get(row.image)
+    if image is None:
+        return [], []
+    labels, problems, size = [], [], (image.height, image.width)
+    for one in row.drawn:
+        where, left_out = f"{row.name}, {one.where}, {one.defect}", None
+        try:
+            left_out = f"has no pixel of the {size[1]}×{size[0]} px" if _empty(one.shape, size) else None
+        except UserError as reason:
+            problems.append(refused(f"{row.file}: {where}", reason))
+            continue
+        except BadShape as reason:
+            problems.append(error(f"{row.file}: {where}", str(reason), "export it again"))
+            continue
+        outside = sticks_out(one.shape, *size)
+        if left_out:
+            problems.append(warning(f"{row.file}: {where}", f"{left_out}: left out", "draw it again, or delete it"))
+            continue
+        if outside >= 1:
+            what = f"sticks out of its image by {outside:.0f} px: cut off there"
+            problems.append(warning(f"{row.file}: {where}", what, "nothing, if it does not matter"))
+        labels.append(Label(one.defect, one.shape))
+    return labels, problems
+
+
+def _empty(shape: Shape, size: tuple[int, int]) -> bool:
+    """True where no pixel is the object's; only what may have none, or is a file, is turned into pixels for it."""
+    if isinstance(shape, Runs) and (shape.height, shape.width) == size:
+        return not shape.counts[1::2].any()
+    inside = all(window(shape.reach, *size)[2:])
+    if isinstance(shape, Polygon) and inside and shape.area > THIN and not sticks_out(shape, *size):
+        return False
+    return not shape.patch(*size).mask.any()
 
 
 def _bare(row: Row) -> bool:

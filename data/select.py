@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flawsmith.data.draw import draw
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.formats.reading import Data
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
 from flawsmith.data.split import Split
@@ -22,7 +23,7 @@ class Selection:
 
 
 def select(
-    root: Path, split: Path | None = None, real: int | None = None, classes: Sequence[str] | None = None, seed: int = 0
+    root: Data, split: Path | None = None, real: int | None = None, classes: Sequence[str] | None = None, seed: int = 0
 ) -> Selection:
     """Reads a folder for learning: its pool where a split is given, `real` defect images of each of the classes.
 
@@ -46,7 +47,7 @@ def select(
     return Selection(dataset, draw(dataset.defective, real, chosen, seed), dataset.good, chosen)
 
 
-def test_records(root: Path, split: Path | None = None, classes: Sequence[str] | None = None) -> tuple[Record, ...]:
+def test_records(root: Data, split: Path | None = None, classes: Sequence[str] | None = None) -> tuple[Record, ...]:
     """What a segmenter is judged on: the split's test part, or the whole folder; defects of the classes, and good.
 
     Raises UserError where none of them shows a defect, UsageError on an unknown class.

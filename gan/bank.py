@@ -22,6 +22,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
+from flawsmith.gan.standout import standout
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,12 @@ class Bank:
         """The indices of the instances of each class."""
         numbers = range(len(self.classes))
         return tuple(tuple(i for i, one in enumerate(self.instances) if one.defect == n) for n in numbers)
+
+    @cached_property
+    def standouts(self) -> tuple[tuple[float, ...], ...]:
+        """For each class how far its defects stand out from their surroundings, sorted: see standout.py."""
+        found = [[standout(self.instances[i].image, self.instances[i].mask) for i in some] for some in self.members]
+        return tuple(tuple(sorted(one)) for one in found)
 
     @cached_property
     def aligned(self) -> tuple[tuple[bool, bool], ...]:

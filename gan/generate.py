@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from flawsmith.data.coco import CocoImage, document
+from flawsmith.data.formats.coco import CocoImage, document
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import write_json, write_text
 from flawsmith.data.journal import Journal
@@ -51,7 +51,8 @@ def generate(
     write_sources(output, clean, read_sources(run))
     journal = Journal(output / "journal.jsonl")
     done = {entry["index"]: entry for entry in journal.entries()}
-    task = Task(run, tuple(clean), config, output, seed, str(device))
+    identity = digest(json.dumps(plan, sort_keys=True).encode())
+    task = Task(run, tuple(clean), config, output, seed, str(device), identity)
     missing = [index for index in range(config.count) if index not in done]
     for entries in paint_all(task, missing, workers if device.type == "cpu" else 1):
         journal.append(entries)
@@ -89,7 +90,7 @@ def paint_all(task: Task, indices: Sequence[int], workers: int) -> Iterator[list
 
 def finish(output: Path, entries: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
     """Write manifest.csv, annotations.json and provenance.jsonl from the journal's entries."""
-    header = ("image", "mask", "class", "group")
+    header = ("image", "mask", "class", "group", "origin")
     rows = [",".join(header), *(",".join(quoted(entry[name]) for name in header) for entry in entries)]
     images = [CocoImage(e["image"], e["size"][1], e["size"][0], tuple(e["coco"])) for e in entries]
     write_json(output / "annotations.json", document(images, classes))

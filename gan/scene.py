@@ -18,6 +18,7 @@ from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.placement import place_on
 from flawsmith.gan.region import grow
 from flawsmith.gan.shapes import draw_shape, sample_shape
+from flawsmith.gan.standout import standout
 
 CONTEXT = 32  # px of clean part around a defect that the painter sees
 GRAIN = 32  # px: window sides are multiples of this, so that windows of one size are common
@@ -29,6 +30,7 @@ class SceneConfig:
 
     tries: int = 12  # draws of shape, place and look for one defect, before the image is given up
     least_fill: float = 0.3  # part of the drawn shape that must visibly change: an invisible defect is label noise
+    faintest: float = 0.25  # quantile of the real defects of the class that a painted one must stand out as far as
     gap: int = 6  # px between two defects of one image
 
 
@@ -39,6 +41,7 @@ class Proposal:
     top: int
     left: int
     job: Job
+    least: float  # how far it must stand out
     about: dict[str, Any]
 
 
@@ -107,7 +110,16 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
         (seed, *key),
     )
     about = {"shape": asdict(place.shape.params), "top": place.top, "left": place.left, "try": scene.attempt}
-    return Proposal(top, left, job, about)
+    return Proposal(top, left, job, least_standout(scene, bank, config), about)
+
+
+def least_standout(scene: Scene, bank: Bank, config: SceneConfig) -> float:
+    """How far the next defect must stand out: as far as all but the faintest real ones do, less with every try.
+
+    What is fainter than nearly all real defects teaches a network to take a part's own spots for defects.
+    """
+    known = bank.standouts[scene.defect]
+    return float(np.quantile(known, config.faintest)) * (1 - scene.attempt / config.tries) if known else 0.0
 
 
 def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) -> bool:
@@ -126,12 +138,17 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) 
     if fill < config.least_fill:
         scene.reasons["not visible"] += 1
         return False
+    strength = standout(changed, label)
+    if strength < proposal.least:
+        scene.reasons["fainter than the real ones"] += 1
+        return False
     whole = np.zeros(scene.pixels.shape[:2], bool)
     whole[window] = label
     scene.pixels = scene.pixels.copy()
     scene.pixels[window] = after
     scene.masks.append(whole)
-    scene.defects.append({**proposal.about, "fill": round(fill, 4), "area": int(label.sum())})
+    told = {"fill": round(fill, 4), "area": int(label.sum()), "standout": round(strength, 3)}
+    scene.defects.append({**proposal.about, **told})
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from flawsmith.data.coco import encode
+from flawsmith.data.formats.coco import encode
 from flawsmith.data.errors import UsageError
 from flawsmith.data.image import suffix_for, write_image, write_mask
 from flawsmith.data.record import Record
@@ -45,6 +45,7 @@ class Task:
     output: Path
     seed: int
     device: str
+    identity: str = ""  # digest of the plan: with the index it is an image's provenance id
 
 
 class Worker:
@@ -90,6 +91,7 @@ class Worker:
             "mask": f"masks/{name}.png",
             "class": defect,
             "group": scene.record.group,
+            "origin": digest(f"{task.identity}/{scene.index}".encode())[:16],
             "clean": scene.record.name,
             "clean_sha256": digest(scene.record.image.read_bytes()),
             "seed": task.seed,

@@ -12,6 +12,7 @@ import torch
 
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
+from flawsmith.data.formats.reading import Data, name_of
 from flawsmith.data.plan import open_run
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
@@ -60,7 +61,7 @@ class TrialConfig:
 
 
 def trial(
-    root: Path,
+    root: Data,
     split: Path | None,
     real: int | None,
     seed: int,
@@ -120,7 +121,7 @@ def mixture(painters: Sequence[str], sets: Mapping[str, Sequence[Record]]) -> tu
 
 def _open(
     output: Path,
-    root: Path,
+    root: Data,
     split: Path | None,
     real: int | None,
     seed: int,
@@ -129,7 +130,7 @@ def _open(
 ) -> None:
     """Starts the folder, or takes up one begun with the same plan: other arms may join, nothing else may differ."""
     plan = {
-        "data": root.resolve().name,
+        "data": name_of(root),
         "split": sha256(split.read_bytes()).hexdigest() if split else None,
         "real": real,
         "seed": seed,

@@ -165,7 +165,7 @@ def test_pairs_and_mvtec_folders_count_alike(parts: Path, tmp_path: Path) -> Non
     ("name", "what"),
     [
         (None, "is an empty folder"),
-        ("notes/readme.txt", "has neither"),
+        ("notes/readme.txt", "has no labels that are known"),
         ("images/readme.txt", "holds no image"),
         ("nut/train/good/0.png", "holds whole products (nut)"),
     ],
@@ -179,10 +179,13 @@ def test_folders_that_hold_no_set_are_an_error(tmp_path: Path, name: str | None,
     assert report.counts == {} and "1 error" in report.text()
 
 
-def test_a_file_or_nothing_is_a_usage_error(parts: Path) -> None:
-    for path in (parts / "manifest.csv", parts / "nothing"):
-        with pytest.raises(UsageError, match="a data set is a folder"):
-            scan(path)
+def test_nothing_is_a_usage_error_and_a_file_of_no_labels_a_problem(parts: Path) -> None:
+    with pytest.raises(UsageError, match="a data set is needed; found nothing there"):
+        scan(parts / "nothing")
+    assert scan(parts / "manifest.csv") == scan(parts)
+    (parts / "notes.json").write_text('{"pages": 3}')
+    (problem,) = scan(parts / "notes.json").problems
+    assert problem.level == "error" and "no file of labels that is known" in problem.what
 
 
 def test_text_and_json_say_the_same(folder: Path) -> None:

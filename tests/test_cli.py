@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from flawsmith.cli import INTERRUPTED, Common, Learning, follow, main
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
+from flawsmith.data.formats.reading import Reading
 
 COMMANDS = sorted(main.commands)
 BUNDLES = {"common": Common, "learning": Learning}  # arguments that stand for several options
@@ -34,9 +35,15 @@ def test_help_loads_no_library() -> None:
     assert not {"torch", "numpy", "PIL", "scipy", "skimage", "tqdm", "jinja2"} & set(loaded)
 
 
+@pytest.mark.parametrize("option", [one.name for one in fields(Reading)])
+def test_each_option_of_reading_is_used_by_a_reader(option: str) -> None:
+    readers = (Path(__file__).parents[1] / "data" / "formats").glob("*.py")
+    assert any(f"reading.{option}" in path.read_text() for path in readers if path.name != "reading.py")
+
+
 def test_help_lists_the_commands_in_the_order_of_the_work() -> None:
     listed = [line.split()[0] for line in run("--help").output.split("Commands:\n")[1].splitlines()]
-    assert listed[:5] == ["demo", "check", "split", "fit", "preview"] and sorted(listed) == COMMANDS
+    assert listed[:6] == ["demo", "check", "convert", "split", "fit", "preview"] and sorted(listed) == COMMANDS
 
 
 def test_no_line_of_the_command_list_is_cut() -> None:
@@ -70,6 +77,8 @@ def test_each_option_is_used(name: str) -> None:
         whole = f"vars({bundle})" in ast.unparse(body) or f"{bundle}.select(" in ast.unparse(body)
         assert whole or all(f"{bundle}.{option}" in ast.unparse(body) for option in options)
         bundled |= options
+    if "folder" in named | bundled:  # a Source: the folder with the options of reading it
+        bundled |= {one.name for one in fields(Reading)}
     assert {option.name for option in main.commands[name].params} <= named | bundled
 
 

@@ -5,7 +5,7 @@ import pytest
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
-from flawsmith.data.coco import CocoImage, document, encode
+from flawsmith.data.formats.coco import CocoImage, document, encode
 
 
 def ring() -> np.ndarray:

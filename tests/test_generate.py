@@ -104,7 +104,7 @@ def test_images_that_cannot_be_painted_are_listed_and_the_rest_is_complete(
     with pytest.raises(PartlyDone, match="4 of 4: not visible"):
         list(generate(run, selection.good, config, tmp_path / "out", 0, CPU))
     assert len((tmp_path / "out" / "rejected.jsonl").read_text().splitlines()) == 4
-    assert (tmp_path / "out" / "manifest.csv").read_text() == "image,mask,class,group\n"
+    assert (tmp_path / "out" / "manifest.csv").read_text() == "image,mask,class,group,origin\n"
 
 
 def test_impossible_requests_are_refused_in_one_line(run: Path, selection: Selection, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flawsmith.data.manifest import scan
+from flawsmith.data.formats.manifest import scan
 from flawsmith.data.problem import Problem
 
 Write = Callable[..., Path]

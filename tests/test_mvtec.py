@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flawsmith.data.mvtec import is_mvtec, products, scan
+from flawsmith.data.formats.mvtec import is_mvtec, products, scan
 
 TREE = (
     "train/good/000.png",

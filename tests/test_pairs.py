@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flawsmith.data.pairs import scan
+from flawsmith.data.formats.pairs import scan
 
 
 @pytest.fixture

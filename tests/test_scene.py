@@ -36,6 +36,22 @@ def test_invisible_paint_is_never_labelled(bank: Bank, selection: Selection) -> 
     assert not scene.masks and scene.reasons["not visible"] + scene.reasons["no place for the shape"] == 12
 
 
+def test_what_is_fainter_than_the_real_defects_is_painted_again_and_no_image_is_lost_for_it(
+    bank: Bank, selection: Selection
+) -> None:
+    scene = begin(bank, selection.good, (0,), 1, 0)
+    scene.wanted = 1
+    limit = propose(scene, bank, SceneConfig(), seed=1)
+    assert limit is not None and limit.least > bank.standouts[0][0]
+    paint(scene, bank, 0.1)  # seen, but not as well as a real one
+    assert scene.done and scene.reasons["fainter than the real ones"] > 0
+    assert scene.defects[0]["standout"] < limit.least
+    strong = begin(bank, selection.good, (0,), 1, 0)
+    strong.wanted = 1
+    paint(strong, bank, 0.4)
+    assert strong.done and not strong.reasons["fainter than the real ones"]
+
+
 def test_a_scene_depends_on_seed_and_index_alone(bank: Bank, selection: Selection) -> None:
     first, again, other = (begin(bank, selection.good, (0, 1), 1, index) for index in (3, 3, 4))
     for scene in (first, again, other):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.formats.reading import Data
 from flawsmith.data.record import Record
 from flawsmith.data.select import Selection, select, test_records
 from flawsmith.gan.bank import Bank
@@ -51,7 +52,7 @@ class Painted:
 
 def judge_cell(
     cell: Path,
-    root: Path,
+    root: Data,
     split: Path | None,
     real: int | str | None,
     classes: Sequence[str] | None,

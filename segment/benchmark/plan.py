@@ -7,10 +7,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from flawsmith.data.draw import draw
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.formats.reading import Data, name_of
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
+from flawsmith.data.sample import load
 from flawsmith.data.select import choose
 from flawsmith.data.split import Split, make_split
 from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
@@ -23,7 +27,7 @@ DEFAULT_ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
 class Plan:
     """What is asked for: every arm at every budget and seed, on one data set, into one folder."""
 
-    root: Path
+    root: Data
     output: Path
     budgets: tuple[Budget, ...] = (10,)
     seeds: tuple[int, ...] = (0, 1, 2)  # fewer are no evidence
@@ -80,7 +84,7 @@ def prepare(plan: Plan) -> Prepared:
         pools[seed] = fmean(held.values())
         notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
     data = {
-        "name": plan.root.resolve().name,
+        "name": name_of(plan.root),
         "classes": list(classes),
         "images": len(dataset.records),
         "groups": len({entry.group for entry in splits[plan.seeds[0]].images}),
@@ -90,7 +94,7 @@ def prepare(plan: Plan) -> Prepared:
     return Prepared(splits, scored, pools, data, identity)
 
 
-def _scored(test: Sequence[Record], classes: Sequence[str], root: Path, seed: int) -> int:
+def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: int) -> int:
     """How many images are scored: those of the classes, and good ones."""
     shown = sum(bool(set(record.defects) & set(classes)) for record in test)
     if not shown:
@@ -147,5 +151,8 @@ def _masks(dataset: DataSet) -> str:
     digest = sha256()
     for record in sorted(dataset.records, key=lambda record: record.name):
         for label in record.labels:
-            digest.update(f"{record.name} {label.defect} {label.value} ".encode() + label.mask.read_bytes())
+            digest.update(f"{record.name} {label.defect} {label.value} ".encode())
+            digest.update(label.mask.read_bytes() if isinstance(label.mask, Path) else b"")
+        if any(not isinstance(label.mask, Path) for label in record.labels):
+            digest.update(np.packbits(load(record, record.defects).masks).tobytes())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from flawsmith.data.files import read_json, write_json
+from flawsmith.data.formats.reading import name_of
 from flawsmith.data.plan import open_run
 from flawsmith.segment.benchmark.cell import in_order
 from flawsmith.segment.benchmark.plan import Plan, Prepared, recipe
@@ -50,7 +51,7 @@ def command(plan: Plan, setting: Mapping[str, Any]) -> str | None:
     first, count = seeds[0], len(seeds)
     if seeds != list(range(first, first + count)):
         return None
-    words = ["flawsmith", "benchmark", plan.root.resolve().name, "--real", ",".join(map(str, setting["budgets"]))]
+    words = ["flawsmith", "benchmark", name_of(plan.root), "--real", ",".join(map(str, setting["budgets"]))]
     words += ["--seeds", str(count), "--arms", ",".join(setting["arms"])]
     words += ["--classes", ",".join(plan.classes)] if plan.classes else []
     mine = plan.config

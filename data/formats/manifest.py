@@ -1,12 +1,16 @@
-"""Reads the layout of a folder with manifest.csv: a row per image and mask, columns image,mask,class[,group][,roi]."""
+"""Reads and writes the layout of a folder with manifest.csv: a row per image and mask, columns image,mask,class[,group][,roi][,origin]."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
+
 from flawsmith.data.errors import UserError
-from flawsmith.data.files import read_text
+from flawsmith.data.files import read_text, write_text
+from flawsmith.data.formats.picture import Picture, copy_image
+from flawsmith.data.image import write_mask
 from flawsmith.data.listing import Listing, Row, bad_class, by_stem, pictures, read_ids
 from flawsmith.data.problem import Problem, below, counted, error, refused, warning
 from flawsmith.data.record import GOOD
@@ -107,7 +111,7 @@ def _row(root: Path, cells: dict[str, str], needs_class: bool) -> tuple[Row | No
         wrong.append((f"{rule_of_class}, found {defect!r}", "rename the class"))
     if image is None or wrong:
         return None, wrong
-    return Row(below(root, image), image, paths["mask"], defect, cells.get("group") or None, paths["roi"]), []
+    return Row(below(root, image), image, paths["mask"], defect, cells.get("group") or None, paths["roi"], origin=cells.get("origin") or None), []
 
 
 def _parts(text: str) -> tuple[str, ...]:
@@ -164,3 +168,38 @@ def _unlisted(root: Path, lines: Iterable[Line], rows: Iterable[Row]) -> list[Pr
             what = f"has the stem of {', '.join(path.name for path in same[:-1])}"
             problems.append(warning(below(root, same[-1]), what, "rename one: results are named by the stem"))
     return problems
+
+
+class ManifestWriter:
+    """Writes images/, masks/ (a PNG for each class of an image) and manifest.csv: the layout that flawsmith writes."""
+
+    def __init__(self, output: Path, classes: Sequence[str]) -> None:
+        self.output, self._grouped = output, False
+        self._lines: list[tuple[str, str, str, str, str]] = []
+
+    def add(self, picture: Picture) -> list[float]:
+        """Writes one image; every class keeps its pixels, objects of one class become one mask."""
+        copy_image(picture, self.output / "images" / picture.name)
+        stem, image = Path(picture.name).with_suffix("").as_posix(), f"images/{picture.name}"
+        about = (picture.group, picture.origin or "")
+        classes = dict.fromkeys(one.defect for one in picture.instances)
+        for number, defect in enumerate(classes):
+            mask = np.zeros((picture.height, picture.width), bool)
+            for one in picture.instances:
+                if one.defect == defect:
+                    one.patch.onto(mask)
+            name = f"masks/{stem}{f'-{number}' if number else ''}.png"
+            write_mask(self.output / name, mask)
+            self._lines.append((image, name, defect, *about))
+        if not classes:
+            self._lines.append((image, "", GOOD, *about))
+        self._grouped |= bool(picture.group)
+        return [1.0] * len(picture.instances)
+
+    def close(self) -> None:
+        """Writes manifest.csv; without the column of groups where there are none."""
+        text = StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow([*COLUMNS, *(["group"] if self._grouped else []), "origin"])
+        table.writerows([*line[:3], *(line[3:4] if self._grouped else []), line[4]] for line in self._lines)
+        write_text(self.output / MANIFEST, text.getvalue())

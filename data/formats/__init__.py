@@ -1,0 +1,1 @@
+"""What labelling tools and trainers read and write: one format a file."""
