@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ROOMS := data gan segment
 DATA ?=
 
-.PHONY: demo test lint types pytest bench results pictures cli-docs clean
+.PHONY: demo test lint types pytest fuzz interop bench results pictures cli-docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed  ## the whole main job on computer-made demo parts, ends with the scores and a report
@@ -27,8 +27,12 @@ types: $(VENV)/.installed-dev
 pytest: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+fuzz: $(VENV)/.installed-dev  ## 10,000 broken and hostile files of all formats: no crash, no hang, nothing uncaught
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --count 10000
+
 bench: $(VENV)/.installed  ## speed and memory against their goals: make bench [DATA="folder --classes a,b"]
 	$(BIN)/python docs/bench.py $(DATA)
+	$(BIN)/python docs/scale.py
 
 results: $(VENV)/.installed  ## the figures of docs/results.md, on real parts
 	$(BIN)/python docs/results.py $(DATA)

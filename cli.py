@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flawsmith.data.select import Selection
     from flawsmith.segment.benchmark.cell import Budget
 
-WRITTEN = "coco cvat labelme labelstudio yolo mvtec png webdataset imagefolder manifest".split()
+WRITTEN = ["coco", "cvat", "labelme", "labelstudio", "yolo", "mvtec", "png", "webdataset", "imagefolder", "manifest"]
 WORK = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"  # of a bar whose unit says nothing
 INTERRUPTED = "interrupted: give the same command again to go on"
 
@@ -188,7 +188,9 @@ def data_set(command: Callable[..., Any]) -> Any:
         from flawsmith.data.formats.reading import Reading, Source
 
         own = {one.name: values.pop(one.name) for one in fields(Reading)}
-        source = folder if isinstance(folder, Source) else Source(folder, Reading(**own))  # one command may call another
+        source = (
+            folder if isinstance(folder, Source) else Source(folder, Reading(**own))
+        )  # one command may call another
         return command(*arguments, folder=source, **values)
 
     return stack(folder, *reading)(sourced)
@@ -318,7 +320,8 @@ def convert(folder: Source, output: Path, to: str, yolo_parts: str | None, dry_r
     Reads CVAT, COCO, Labelbox, VIA, LabelMe, Label Studio, YOLO, MVTec AD, class-id PNG and plain folders, zipped or
     not. What was kept of every object stands in conversion.csv, groups and provenance ids in flawsmith.csv.
     """
-    from flawsmith.data.convert import LOST, convert as convert_set, summary
+    from flawsmith.data.convert import LOST, summary
+    from flawsmith.data.convert import convert as convert_set
     from flawsmith.data.read import read
 
     if yolo_parts is not None and to != "yolo":

@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from flawsmith.data.errors import UsageError
 from flawsmith.data.formats import detect, mvtec
 from flawsmith.data.formats.archive import opened
 from flawsmith.data.formats.manifest import MANIFEST
 from flawsmith.data.formats.origin import with_origins
 from flawsmith.data.formats.reading import Data, is_archive, source_of
-from flawsmith.data.errors import UsageError
 from flawsmith.data.listing import Listing
 from flawsmith.data.problem import Problem, counted, error, ordered, table
 from flawsmith.data.record import GOOD, DataSet, Record

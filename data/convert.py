@@ -36,7 +36,7 @@ _WRITERS = {
 }
 WRITTEN = tuple(_WRITERS)
 LOST = {  # what a format has no way to say
-    "yolo": "holes are cut open, parts become objects of their own (--yolo-parts bridge: one outline)",
+    "yolo": "parts become objects of their own (--yolo-parts bridge: one outline); holes are reached by a seam",
     "mvtec": "one class an image, no single objects: an image of several classes goes to test/combined",
     "png": "of objects that overlap the later one has the pixels",
     "imagefolder": "of classes that overlap the later one has the pixels of the mask",

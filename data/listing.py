@@ -14,6 +14,8 @@ from flawsmith.data.problem import Problem, below, error, refused, warning
 from flawsmith.data.record import GOOD
 
 IDS = "classes.json"
+ANY = "defect"  # the class of a boolean mask, or of an object, where nothing names one
+_LONGEST = 100  # characters of a class name, which becomes the name of files
 _LITTER = ("thumbs.db", "desktop.ini")  # of file managers; so are names that begin with a dot
 
 
@@ -137,6 +139,8 @@ def bad_class(name: str) -> str | None:
     """What is wrong with a class name, None if nothing: it becomes the name of files and folders."""
     if not name:
         return "a class has a name"
+    if len(name) > _LONGEST:
+        return f"a class name has at most {_LONGEST} characters"
     if name in (".", "..") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name):
         return 'a class name has none of / \\ : * ? " < > | in it'
     return None

@@ -9,11 +9,10 @@ from flawsmith.data.errors import UserError
 from flawsmith.data.facts import ImageFacts, MaskFacts, image_facts, look, mask_facts
 from flawsmith.data.geometry.runs import Runs
 from flawsmith.data.geometry.shape import BadShape, Polygon, Shape, sticks_out, window
-from flawsmith.data.listing import Listing, Row
+from flawsmith.data.listing import ANY, Listing, Row
 from flawsmith.data.problem import Problem, below, error, refused, warning
 from flawsmith.data.record import GOOD, DataSet, Label, Record
 
-ANY = "defect"  # the class of a boolean mask in a layout that names none
 THIN = 9.0  # px²: a polygon with a larger area is taken to have pixels without a look
 
 
@@ -66,7 +65,7 @@ def _record(
     if len(rois) > 1:
         problems.append(error(first.name, f"has {len(rois)} regions of interest", "join them in one mask"))
     files = {row.image for row in rows} | {row.mask for row in rows} | rois
-    bare = any(_bare(row) for row in rows)
+    bare = any(_bare(row) or (row.drawn and not labels) for row in rows)  # what shows a defect is never good
     if bare or files & reasons.keys() or any(problem.level == "error" for problem in problems):
         return None, problems
     roi, group = next(iter(rois), None), first.group or first.name
@@ -147,7 +146,7 @@ def _drawn(row: Row, seen: Seen) -> tuple[list[Label], list[Problem]]:
 
 def _empty(shape: Shape, size: tuple[int, int]) -> bool:
     """True where no pixel is the object's; only what may have none, or is a file, is turned into pixels for it."""
-    if isinstance(shape, Runs) and (shape.height, shape.width) == size:
+    if isinstance(shape, Runs) and not sticks_out(shape, *size):
         return not shape.counts[1::2].any()
     inside = all(window(shape.reach, *size)[2:])
     if isinstance(shape, Polygon) and inside and shape.area > THIN and not sticks_out(shape, *size):

@@ -1,6 +1,8 @@
 """The table of docs/geometry.md: how large the same polygons become in flawsmith and in other libraries.
 
-python docs/geometry.py            # OpenCV is no dependency: pip install opencv-python-headless, or its rows are left out
+python docs/geometry.py
+
+OpenCV is no dependency: pip install opencv-python-headless, or its rows are left out.
 """
 
 from collections.abc import Callable
@@ -21,16 +23,17 @@ COUNT = 400
 Fill = Callable[[Points], NDArray[np.bool_]]
 PAGE = """# One geometry
 
-Written by `docs/geometry.py`; do not edit. Coordinates are pixels in [0, W] × [0, H], and **a pixel belongs to a shape if
-its centre lies inside**; on an edge the left and upper pixels count. Then a 10×10 square has 100 pixels, shapes that share an
-edge share no pixel, and areas are right in the mean. The table gives the mean area error over {count} random polygons of
-each size, as the sum of pixels over the sum of true areas, and the pixels of a square from (5, 5) to (15, 15).
+Written by `docs/geometry.py`; do not edit. Coordinates are pixels in [0, W] × [0, H], and **a pixel belongs to a shape
+if its centre lies inside**; on an edge the left and upper pixels count. Then a 10×10 square has 100 pixels, shapes that
+share an edge share no pixel, and areas are right in the mean. The table gives the error of the area over {count} random
+polygons of each size, as the sum of their pixels over the sum of their true areas, and the pixels of a square from
+(5, 5) to (15, 15).
 
 {table}
 
 Libraries that fill the outline too make small defects much too large, which teaches a network to see rims that are not
-there and makes every overlap with another tool's masks worse. *coordinates - 0.5* shows what the same library gives where
-the caller knows that its pixels have their centres at whole numbers.
+there and makes every overlap with another tool's masks worse. *coordinates - 0.5* shows what the same library gives
+where the caller knows that its pixels have their centres at whole numbers.
 """
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from flawsmith.data.formats.coco import CocoImage, document
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import write_json, write_text
+from flawsmith.data.formats.coco import CocoImage, document
 from flawsmith.data.journal import Journal
 from flawsmith.data.plan import open_run
 from flawsmith.data.record import Record

@@ -1,7 +1,5 @@
 """How far a defect stands out from the surface around it, in units of how much that surface varies by itself."""
 
-import numpy as np
-
 from flawsmith.gan.region import Mask, Pixels, bounding_box, brightness, grow
 
 NEAR, FAR = 2, 8  # px from the mask: the ring around it, past the blurred rim

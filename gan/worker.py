@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from flawsmith.data.formats.coco import encode
 from flawsmith.data.errors import UsageError
+from flawsmith.data.formats.coco import encode
 from flawsmith.data.image import suffix_for, write_image, write_mask
 from flawsmith.data.record import Record
 from flawsmith.gan.run import PAINTERS, Run

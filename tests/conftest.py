@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 from scipy import ndimage
 
 from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank, build
 
+settings.register_profile("untimed", settings.default, deadline=None)  # a busy machine's time says nothing
+settings.load_profile("untimed")
 MakeParts = Callable[..., Path]
 KINDS = ("pit", "scratch")
 

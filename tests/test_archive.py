@@ -79,10 +79,10 @@ def content_of(folder: Path) -> dict[str, bytes]:
 def refused(path: Path, *words: str) -> UserError:
     """The error of unpacking, which leaves nothing behind, is one line, and names the file and the words."""
     into = path.parent / "out" / "deep"
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(UserError) as caught:
         unpack(path, into)
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
     assert not into.exists()
     text = str(caught.value)
     assert "\n" not in text and str(path) in text
@@ -425,10 +425,18 @@ def pax(path: Path, records: bytes, size: int | None = None) -> Path:
         (b"22 GNU.sparse.major=1\n", "sparse"),
         (b"21 size=999999999999\n", "disk"),
         (b"12 size=-5\n\n", "no number"),
+        (b"5011 size=" + b"9" * 5000 + b"\n", "no number"),
     ],
 )
 def test_extended_headers_that_lie(tmp_path: Path, records: bytes, word: str) -> None:
     refused(pax(tmp_path / "a.tar", records), word)
+
+
+def test_a_header_with_a_wrong_sum(tmp_path: Path) -> None:
+    content = bytearray(tarred(tmp_path / "a.tar", {"a.png": b"abc", "b.png": b"abc"}).read_bytes())
+    content[1024] = ord("c")  # the name of the second
+    (tmp_path / "a.tar").write_bytes(content)
+    refused(tmp_path / "a.tar", "sum")
 
 
 def test_a_header_of_gigabytes_is_not_read(tmp_path: Path) -> None:
@@ -495,6 +503,9 @@ def test_opened_unpacks_once_until_the_file_changes(tmp_path: Path) -> None:
     assert opened(tmp_path / "a.zip") == first and (first / "mark").exists()
     second = opened(packed(tmp_path / "a.zip", {"a.png": b"other", "b.png": b"b"}))
     assert second != first and (second / "a.png").read_bytes() == b"other"
+    packed(tmp_path / "a.zip", {"a.png": b"third", "b.png": b"b"})  # of the same size
+    os.utime(tmp_path / "a.zip", ns=(1, 1))
+    assert (opened(tmp_path / "a.zip") / "a.png").read_bytes() == b"third"
 
 
 def test_opened_leaves_nothing_of_what_failed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Class-id PNG: palettes, grey and colours mean the same; what is written is what is read, pixel by pixel."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_objects_are_told_apart(tmp_path: Path, form: str) -> None:
     assert not listing.problems
     found = [(one.defect, one.shape.patch(*SIZE).full(*SIZE)) for one in listing.rows[0].drawn]
     assert sorted(defect for defect, _ in found) == ["pit", "pit", "scratch"]
+    assert all(one.where.startswith("object ") for one in listing.rows[0].drawn)
     for number in (1, 2, 3):
         assert sum(bool((pixels == (objects == number)).all()) for _, pixels in found) == 1
 
@@ -262,10 +264,13 @@ def test_masks_that_do_not_fit(tmp_path: Path) -> None:
 def test_smeared_colours_and_masses_of_objects(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     root = folder(tmp_path, noise)
-    assert "smoothing" in [one.fix for one in read(root).problems if one.level == "error"][0]
+    assert "smoothing" in next(one.fix for one in read(root).problems if one.level == "error")
     root = folder(tmp_path / "b", np.ones((256, 256), np.uint8))
     save(root / "SegmentationObject" / "a.png", np.arange(65536, dtype=np.uint16).reshape(256, 256))
     assert "at most 10000" in errors(read(root))[0]
+    save(root / "SegmentationClass" / "a.png", (np.arange(65536) % 500).astype(np.uint16).reshape(256, 256))
+    (root / "labelmap.txt").write_text("".join(f"c{i}:{i // 256},{i % 256},9::\n" for i in range(1, 500)))
+    assert "of 499 classes" in errors(read(root))[0]
 
 
 @pytest.mark.parametrize("twin", ["JPEGImages/a.jpg", "SegmentationClass/a.bmp"])
@@ -376,5 +381,7 @@ def test_a_mask_is_decoded_once_for_all_its_objects(tmp_path: Path) -> None:
     save(tmp_path / "a.png", numbers())
     first = read_numbered(tmp_path / "a.png")
     assert read_numbered(tmp_path / "a.png") is first
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    assert read_numbered(tmp_path / "a.png") is not first
     save(tmp_path / "a.png", np.zeros((3, 3), np.uint8))
     assert read_numbered(tmp_path / "a.png").pixels.shape == (3, 3)

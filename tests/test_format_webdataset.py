@@ -144,7 +144,7 @@ def test_a_shard_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 def shard_of(root: Path, files: dict[str, bytes]) -> Path:
     """A shard by Python's own writer."""
-    with tarfile.open(root / "x-0000.tar", "w") as file:
+    with tarfile.open(root / "images-000000.tar", "w") as file:
         for name, content in files.items():
             header = tarfile.TarInfo(name)
             header.size = len(content)
@@ -177,31 +177,31 @@ def test_samples_that_are_wrong(tmp_path: Path, about: bytes, what: str) -> None
     root = shard_of(tmp_path, {"a.png": png(), "a.json": about})
     problems = scan(root, find(root), Reading()).problems
     assert [one.level for one in problems] == ["error"]
-    assert problems[0].file.startswith("x-0000.tar") and what in problems[0].what
+    assert problems[0].file.startswith("images-000000.tar") and what in problems[0].what
 
 
 def test_samples_without_an_image_and_keys_of_several(tmp_path: Path) -> None:
     root = shard_of(tmp_path, {"a.json": b'{"instances": []}', "b/c.json": b'{"instances": []}', "b/c.png": png()})
-    with tarfile.open(root / "y-0001.tar", "w") as file:
+    with tarfile.open(root / "images-000001.tar", "w") as file:
         for name, content in {"c.json": b'{"instances": []}', "c.png": png()}.items():
             header = tarfile.TarInfo(name)
             header.size = len(content)
             file.addfile(header, io.BytesIO(content))
     listing = scan(root, find(root), Reading())
     assert [(one.file, one.level) for one in listing.problems] == [
-        ("x-0000.tar: a", "error"),
-        ("y-0001.tar: c", "error"),
+        ("images-000000.tar: a", "error"),
+        ("images-000001.tar: c", "error"),
     ]
     assert [row.name for row in listing.rows] == ["c.png"]
 
 
 def test_a_damaged_shard(tmp_path: Path) -> None:
-    (tmp_path / "x-0000.tar").write_bytes(b"nonsense")
+    (tmp_path / "images-000000.tar").write_bytes(b"nonsense")
     problems = scan(tmp_path, find(tmp_path), Reading()).problems
-    assert [(one.file, one.level) for one in problems] == [("x-0000.tar", "error")]
+    assert [(one.file, one.level) for one in problems] == [("images-000000.tar", "error")]
 
 
 def test_other_archives_are_not_taken_for_shards(tmp_path: Path) -> None:
-    for name in ("backup.tar", "images-000000.tar.gz", "images-000000.zip"):
+    for name in ("backup.tar", "images-000000.tar.gz", "images-000000.zip", "old-000000.tar"):
         (tmp_path / name).touch()
     assert find(tmp_path) == []

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis.strategies import booleans, floats, integers, lists, tuples
 from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import booleans, floats, integers, lists, tuples
 from pycocotools import mask as rle
 from skimage.measure import points_in_poly
 
@@ -61,7 +61,9 @@ def test_a_square_of_ten_is_a_hundred_pixels_wherever_it_lies(x: int, y: int, dx
 @given(floats(0, SIDE, exclude_min=True, exclude_max=True), floats(0, SIDE, exclude_min=True, exclude_max=True))
 def test_shapes_that_share_an_edge_share_no_pixel_and_leave_none_out(x: float, y: float) -> None:
     corners = [(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)]
-    parts = [full(polygon([[(x, y), one, other]])) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)]
+    parts = [
+        full(polygon([[(x, y), one, other]])) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)
+    ]
     assert (np.sum(parts, axis=0) == 1).all()
 
 
@@ -70,7 +72,9 @@ def test_areas_are_right_in_the_mean() -> None:
     pixels = area = 0.0
     for _ in range(400):
         angles = np.sort(random.uniform(0, 2 * np.pi, random.integers(4, 16)))
-        ring = random.uniform(12, 20, 2) + random.uniform(3, 9, (len(angles), 1)) * np.c_[np.cos(angles), np.sin(angles)]
+        ring = (
+            random.uniform(12, 20, 2) + random.uniform(3, 9, (len(angles), 1)) * np.c_[np.cos(angles), np.sin(angles)]
+        )
         pixels += full(Polygon((ring,))).sum()
         area += Polygon((ring,)).area
     assert abs(pixels / area - 1) < 0.01

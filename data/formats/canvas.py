@@ -43,6 +43,7 @@ class Canvas:
 
     def leave(self, where: str, what: str) -> None:
         """Notes an object that has no area, which is left out."""
+        self.collector.leave(self.key)
         self.collector.warn(self.file, f"{self.key}, {where}", f"{what}: left out", "outline it, or delete it")
 
     def polygon(self, where: str, values: Any, scale: tuple[float, float] = (1.0, 1.0)) -> Make | None:

@@ -6,25 +6,18 @@ The masks are decoded while the folder is scanned: nothing else says which class
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-
-from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.errors import UsageError
 from flawsmith.data.facts import look
 from flawsmith.data.files import write_bytes, write_text
 from flawsmith.data.formats.classmask import Stems, class_mask, kept, object_mask
-from flawsmith.data.formats.labelmap import BACKGROUND, BORDER, LABELMAP, VOID, VOID_COLOUR, LabelMap, read_labels
-from flawsmith.data.formats.palette import Numbered, palette_png, read_numbered, voc_colour
+from flawsmith.data.formats.labelmap import BACKGROUND, BORDER, LABELMAP, VOID, LabelMap, read_labels
+from flawsmith.data.formats.numbers import Scanned, scan_mask
+from flawsmith.data.formats.palette import palette_png, voc_colour
 from flawsmith.data.formats.picture import Picture, copy_image
 from flawsmith.data.formats.reading import Reading
-from flawsmith.data.geometry.patch import Patch
-from flawsmith.data.geometry.shape import Reach
-from flawsmith.data.listing import Drawn, Listing, Row, by_stem, pictures, twins
+from flawsmith.data.listing import Listing, Row, by_stem, pictures, twins
 from flawsmith.data.problem import Problem, below, counted, error, refused, warning
 
 NAME = "png"
@@ -33,52 +26,8 @@ _IMAGES = ("JPEGImages", "images")
 _CLASSES = ("SegmentationClass", "SegmentationClassPNG")  # the second as LabelMe names it
 _OBJECTS = ("SegmentationObject", "SegmentationObjectPNG")
 _SETS = "ImageSets/Segmentation"
-_MOST_OBJECTS = 10_000  # of one image
-_MOST_PAIRS = 2**22  # of a class and an object
 _MOST_CLASSES = VOID - 1  # that a palette has room for
 Stemmed = dict[str, list[Path]]
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """The pixels of one number in a class mask and, where there is an object mask, of one number in that."""
-
-    path: Path
-    number: int
-    objects: Path | None
-    instances: tuple[int, ...]  # numbers of the object mask
-    box: tuple[slice, slice]  # rows and columns around them when the folder was scanned
-
-    @property
-    def reach(self) -> Reach:
-        """The box around the pixels."""
-        rows, columns = self.box
-        return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
-
-    def patch(self, height: int, width: int) -> Patch:
-        """The pixels; raises UserError where a file cannot be read any more, or has another size than the image."""
-        mask = self._pixels(self.path, height, width) == self.number
-        if self.objects is not None:
-            mask &= np.isin(self._pixels(self.objects, height, width), self.instances)
-        return Patch.of(mask, self.box[0].start, self.box[1].start)
-
-    def _pixels(self, path: Path, height: int, width: int) -> NDArray[Any]:
-        pixels = read_numbered(path).pixels
-        if pixels.shape != (height, width):
-            rule = f"a mask has the size of its image ({width}×{height} px)"
-            raise UserError(path, rule, f"{pixels.shape[1]}×{pixels.shape[0]} px", "export it at the image's size")
-        return pixels[self.box]
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """What the masks of one image hold."""
-
-    size: tuple[int, int]  # H, W
-    drawn: tuple[Drawn, ...]
-    unknown: tuple[str, ...]  # values that nobody names, as they can be shown
-    border: bool  # there are pixels of which nobody says what they show
-    unclassed: int  # objects none of whose pixels has a class
 
 
 def find(root: Path) -> list[Path]:
@@ -101,20 +50,17 @@ def scan(root: Path, files: Sequence[Path], reading: Reading) -> Listing:
     seen, bad = look((one[0] for one in masks_of.values()), lambda path: scan_mask(path, objects.get(path), labels))
     problems += [refused(below(root, Path(reason.where)), reason) for reason in bad.values()]
     problems += _about(root, seen, labels)
-    rows = []
     listed = _listed(root)
+    rows = []
     for stem, (image, *_) in sorted(images_of.items()):
-        mask = masks_of.get(stem, [None])[0]
-        if mask is None and stem not in listed:
-            what = f"has no class mask and is in no list in {_SETS}: left out"
-            problems.append(warning(_name(root, image, folder), what, "label it, or take it out"))
+        name, mask = _name(root, image, folder), next(iter(masks_of.get(stem, [])), None)
+        if mask is not None and mask in seen:
+            rows.append(Row(name, image, drawn=seen[mask].drawn, file=below(root, mask), size=seen[mask].size))
+        elif mask is None and stem in listed:
+            rows.append(Row(name, image))
         elif mask is None:
-            rows.append(Row(_name(root, image, folder), image, size=None))
-        elif mask in seen:
-            found = seen[mask]
-            rows.append(
-                Row(_name(root, image, folder), image, drawn=found.drawn, file=below(root, mask), size=found.size)
-            )
+            what = f"has no class mask and is in no list in {_SETS}: left out"
+            problems.append(warning(name, what, "label it, or take it out"))
     problems += _alone(root, images_of, masks_of, objects_of, listed) if folder else []
     return Listing(root, LAYOUT, tuple(rows), tuple(problems))
 
@@ -147,80 +93,6 @@ def _listed(root: Path) -> set[str]:
             continue
         found.update(line.strip().strip('"').replace("\\", "/") for line in lines if line.strip())
     return found
-
-
-def scan_mask(path: Path, beside: Path | None, labels: LabelMap) -> Scanned:
-    """The objects that a class mask shows, told apart by the object mask beside it; raises UserError."""
-    mask = read_numbered(path)
-    size = mask.pixels.shape[0], mask.pixels.shape[1]
-    names = labels.of(mask)
-    classes = [value for value in mask.values if names.get(value, BACKGROUND) not in (BACKGROUND, BORDER)]
-    unknown = tuple(_shown(mask, value) for value in mask.values if value not in names)
-    border = BORDER in names.values()
-    if beside is None:
-        drawn = [
-            Drawn(names[classes[rank - 1]], Numbers(path, classes[rank - 1], None, (), box), f"value {shown}")
-            for rank, box in _boxes(_ranks(mask, classes))
-            for shown in [_shown(mask, classes[rank - 1])]
-        ]
-        return Scanned(size, tuple(drawn), unknown, border, 0)
-    objects = read_numbered(beside)
-    if objects.pixels.shape != size:
-        found = f"{objects.pixels.shape[1]}×{objects.pixels.shape[0]} px"
-        raise UserError(beside, f"has another size than its class mask ({size[1]}×{size[0]} px)", found, "export again")
-    drawn, unclassed = _told_apart(path, mask, {value: names[value] for value in classes}, beside, objects)
-    return Scanned(size, tuple(drawn), unknown, border, unclassed)
-
-
-def _told_apart(
-    path: Path, mask: Numbered, names: dict[int, str], beside: Path, objects: Numbered
-) -> tuple[list[Drawn], int]:
-    """Each object of each class, and the number of objects that have no class."""
-    nothing = tuple(value for value in objects.values if _is_nothing(objects, value))
-    numbers = [value for value in objects.values if value not in nothing]
-    classes = list(names)
-    if len(numbers) * len(classes) > _MOST_PAIRS:
-        found = f"{len(numbers)} of {len(classes)} classes"
-        raise UserError(beside, f"an image has at most {_MOST_OBJECTS} objects", found, "cut it into tiles")
-    ranks = _ranks(mask, classes).astype(np.uint32)  # of pairs: first all classes of no object, then of the first, …
-    pairs = np.where(ranks > 0, _ranks(objects, numbers) * np.uint32(len(classes)) + ranks, 0)
-    drawn, classed = [], set()
-    for pair, box in _boxes(pairs):
-        instance, rank = divmod(pair - 1, max(len(classes), 1))
-        value = classes[rank]
-        chosen = (numbers[instance - 1],) if instance else nothing
-        where = f"object {_shown(objects, chosen[0])}" if instance else "pixels of no object"
-        drawn.append(Drawn(names[value], Numbers(path, value, beside, chosen, box), where))
-        classed.add(instance)
-    if len(drawn) > _MOST_OBJECTS:
-        raise UserError(beside, f"an image has at most {_MOST_OBJECTS} objects", len(drawn), "cut it into tiles")
-    return drawn, len(numbers) - len(classed - {0})
-
-
-def _is_nothing(objects: Numbered, value: int) -> bool:
-    """True for the value of no object and of the border between objects."""
-    if objects.own:
-        return value == 0 or (value == VOID and not objects.deep)
-    return objects.colours[value] in ((0, 0, 0), VOID_COLOUR)
-
-
-def _ranks(mask: Numbered, values: Sequence[int]) -> NDArray[Any]:
-    """The mask with its values numbered from 1, all others 0."""
-    table = np.zeros(int(np.iinfo(mask.pixels.dtype).max) + 1, np.min_scalar_type(len(values)))
-    table[list(values)] = np.arange(1, len(values) + 1)
-    found: NDArray[Any] = table[mask.pixels]
-    return found
-
-
-def _boxes(numbers: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """Each number from 1 that occurs, with its bounding box."""
-    signed = numbers.astype(np.int32) if numbers.dtype == np.uint32 else numbers
-    yield from ((number, box) for number, box in enumerate(ndimage.find_objects(signed), 1) if box is not None)
-
-
-def _shown(mask: Numbered, value: int) -> str:
-    """A value as its file has it: a number, or a colour."""
-    return str(value) if mask.own else ",".join(map(str, mask.colours[value]))
 
 
 def _about(root: Path, seen: dict[Path, Scanned], labels: LabelMap) -> Iterator[Problem]:

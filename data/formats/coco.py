@@ -137,14 +137,19 @@ class _File:
             place = f"{where}, image_id {_shown(entry, 'image_id')}"
             self.tally.refuse(place, "belongs to an image not in images[]", "add the image, or delete it")
             return
-        if image.key is None or self._left_out(entry, where) or self._repeated(entry, image.key, defect, where):
+        if image.key is None or self._repeated(entry, image.key, defect, where):
+            return
+        if self._left_out(entry, where):
+            self.collector.leave(image.key)
             return
         if defect is None:
             place = f"{where}, category_id {_shown(entry, 'category_id')}"
             self.tally.refuse(place, "has a class that is not in categories[]", "add the category with its name")
             return
         make = self._drawing(entry, image, where)
-        if make is not None:
+        if make is None:
+            self.collector.leave(image.key, defect)
+        else:
             self.collector.draw(image.key, self.path, where, defect, make)
 
     def _repeated(self, entry: Any, key: str, defect: str | None, where: str) -> bool:

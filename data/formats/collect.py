@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 from flawsmith.data.formats.images import Images
 from flawsmith.data.formats.reading import Reading
 from flawsmith.data.geometry.shape import BadShape, Shape
-from flawsmith.data.listing import Drawn, Listing, Row, bad_class
-from flawsmith.data.problem import Problem, below, error, warning
+from flawsmith.data.listing import ANY, Drawn, Listing, Row, bad_class
+from flawsmith.data.problem import Problem, below, counted, error, warning
 from flawsmith.data.record import GOOD
 
 Size = tuple[int, int]  # H, W in px
+SHOWN = 20  # images that are not found and are named, of each file
+_FIX = "put it beside the labels, or name its folder with --images"
 
 
 @dataclass
@@ -26,6 +29,7 @@ class _Open:
     group: str | None
     origin: str | None
     drawn: list[Drawn] = field(default_factory=list)
+    bare: str | None = None  # a defect of which nothing can be drawn: the image is not good for that
 
 
 class Collector:
@@ -36,6 +40,7 @@ class Collector:
         self.images = Images(root, reading.images)
         self._rows: dict[str, _Open] = {}
         self._problems: list[Problem] = []
+        self._lost: Counter[Path] = Counter()  # images that are not found, by the file that names them
 
     def image(
         self,
@@ -50,8 +55,9 @@ class Collector:
         path, why = self.images.find(name)
         if path is None:
             said = f"{where}: " if where else ""
-            fix = "put it beside the labels, or name its folder with --images"
-            self.refuse(file, "", f"{said}image {_short(name)} {why}", fix)
+            self._lost[file] += 1
+            if self._lost[file] <= SHOWN:
+                self.refuse(file, "", f"{said}image {_short(name)} {why}", _FIX)
             return None
         return self.row(file, path, size, group, origin)
 
@@ -83,6 +89,11 @@ class Collector:
             except BadShape as reason:
                 self.refuse(file, f"{place}, {name}", str(reason), "draw it again, or delete it")
 
+    def leave(self, key: str | None, defect: str = ANY) -> None:
+        """Says that the image shows a defect that cannot be drawn: without another object it is left out, not good."""
+        if key is not None:
+            self._rows[key].bare = self._rows[key].bare or defect
+
     def refuse(self, file: Path, where: str, what: str, fix: str) -> None:
         """Notes an error."""
         self._problems.append(error(self._at(file, where), what, fix))
@@ -98,9 +109,21 @@ class Collector:
     def listing(self) -> Listing:
         """All of it, sorted by name; each image file that no label file names gets a warning."""
         rows = [
-            Row(key, one.path, None, None, one.group, None, tuple(one.drawn), one.file, one.size, one.origin)
+            Row(
+                key,
+                one.path,
+                defect=None if one.drawn else one.bare,
+                group=one.group,
+                drawn=tuple(one.drawn),
+                file=one.file,
+                size=one.size,
+                origin=one.origin,
+            )
             for key, one in sorted(self._rows.items())
         ]
+        for file, count in self._lost.items():
+            if count > SHOWN:
+                self.refuse(file, "", f"{counted(count - SHOWN, 'more image')} of it cannot be found", _FIX)
         named = {row.image for row in rows}
         unlisted = [
             warning(self.images.name(path), f"is in no {self.layout} file: left out", "label it, or take it out")

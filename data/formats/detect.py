@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -129,7 +129,7 @@ def sniff(path: Path) -> str | None:
         with path.open("rb") as file:
             head = file.read(_HEAD).decode("utf-8-sig", "replace")
         return "via" if module("via").matches_csv(head) else None
-    document = _first_line(path) if suffix in (".ndjson", ".jsonl") else load_json(path)
+    document = _document(path)
     matching: Callable[[str], bool] = lambda name: bool(module(name).matches(document))  # noqa: E731
     return next((name for name in ("labelbox", "labelstudio", "labelme", "via", "coco") if matching(name)), None)
 
@@ -137,9 +137,22 @@ def sniff(path: Path) -> str | None:
 def _sniff_xml(path: Path) -> str | None:
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    for _, element in load_xml(path):
-        return "cvat" if module("cvat").matches(element.tag, head) else None
+    with closing(load_xml(path)) as events:
+        for _, element in events:
+            return "cvat" if module("cvat").matches(element.tag, head) else None
     return None
+
+
+def _document(path: Path) -> Any:
+    """The file's JSON, or that of its first line where it is JSON lines, whatever the ending; raises UserError."""
+    if path.suffix.lower() == ".json":
+        try:
+            return load_json(path)
+        except UserError:
+            with suppress(UserError):
+                return _first_line(path)
+            raise
+    return _first_line(path)
 
 
 def _first_line(path: Path) -> Any:
@@ -148,5 +161,3 @@ def _first_line(path: Path) -> Any:
         if line.strip():
             return parse_json(path, line)
     return None
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element, ParseError
@@ -49,14 +49,16 @@ def parse_json(where: object, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as reason:
-        raise UserError(where, "must be JSON", f"{reason.msg} at line {reason.lineno}, column {reason.colno}") from reason
+        raise UserError(
+            where, "must be JSON", f"{reason.msg} at line {reason.lineno}, column {reason.colno}"
+        ) from reason
     except RecursionError as reason:
         raise UserError(where, "must be JSON that is not nested thousands of times", "deeper nesting") from reason
     except ValueError as reason:  # a number of thousands of digits
         raise UserError(where, "must be JSON with sane numbers", reason) from reason
 
 
-def load_xml(path: Path) -> Iterator[tuple[str, Element]]:
+def load_xml(path: Path) -> Generator[tuple[str, Element]]:
     """Events ("start" | "end", element) of an XML file, entities and DTDs refused; raises UserError."""
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import iterparse

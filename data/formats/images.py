@@ -58,26 +58,24 @@ class Images:
 
 
 def _image_files(root: Path) -> list[Path]:
-    """The files below a folder that end like images, sorted; hidden ones and masks of no interest are left to others."""
+    """The files below a folder that end like images, sorted, without hidden ones."""
     found = []
     for folder, below, names in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
         found += [
             Path(folder) / name
             for name in sorted(names)
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+            if not name.startswith(".") and PurePosixPath(name).suffix.lower() in SUFFIXES
         ]
     return found
 
 
 def _parts(name: str) -> tuple[str, ...]:
     """The parts of a path as any system writes it, without drive, protocol and query, and without a way up."""
-    plain = re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/]*", "", name.replace("\\", "/"))
+    plain = name.partition("?")[0] if "://" in name else name.replace("\\", "/")
+    plain = re.sub(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/]*", "", plain)
     plain = re.sub(r"^[a-zA-Z]:", "", plain)
-    parts = [part for part in PurePosixPath(plain).parts if part not in ("/", "//", ".", "..")]
-    if "://" in name and parts:
-        parts[-1] = parts[-1].partition("?")[0]
-    return tuple(parts)
+    return tuple(part for part in PurePosixPath(plain).parts if part not in ("/", "//", ".", ".."))
 
 
 def _alike(paths: list[Path], parts: tuple[str, ...]) -> list[Path]:

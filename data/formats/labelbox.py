@@ -284,7 +284,7 @@ def _tell(collector: Collector, seen: _Seen, file: Path) -> None:
         names = list(dict.fromkeys(seen.missing))
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         what = f"{counted(len(names), 'mask file')} missing: {', '.join(names[:_SHOWN])}{more}"
-        fix = "download them (docs/labelling.md, Labelbox) and name their folder: --labelbox-masks masks"
+        fix = "download them (docs/from-labelbox.md) and name their folder: --labelbox-masks masks"
         collector.refuse(file, "", what, fix)
 
 

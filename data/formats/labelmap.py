@@ -21,8 +21,10 @@ VOID_COLOUR = voc_colour(VOID)
 _SAME = {"_background_": BACKGROUND, "__ignore__": BORDER}  # LabelMe's words
 _LINE = re.compile(r"(.*):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*")
 _MOST = 65536
-_VOC = ("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow")
-_VOC += ("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
+_VOC = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class LabelMap:
         The colours of a palette count where all of them are known, else its numbers.
         """
         colours = {(0, 0, 0): BACKGROUND, VOID_COLOUR: BORDER} | self.colours
-        numbers = {0: BACKGROUND} | ({} if mask.deep else {VOID: BORDER}) | self.names
+        numbers = {0: BACKGROUND, VOID: BORDER} | self.names
         by_colour = {value: colours.get(colour) for value, colour in mask.colours.items()}
         known = len(by_colour) == len(mask.values) and None not in by_colour.values()
         found = by_colour if known or not mask.own else {value: numbers.get(value) for value in mask.values}

@@ -1,4 +1,7 @@
-"""Reads and writes the layout of a folder with manifest.csv: a row per image and mask, columns image,mask,class[,group][,roi][,origin]."""
+"""Reads and writes the layout of a folder with manifest.csv: a row per image and mask.
+
+Its columns are image,mask,class[,group][,roi][,origin].
+"""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -111,7 +114,15 @@ def _row(root: Path, cells: dict[str, str], needs_class: bool) -> tuple[Row | No
         wrong.append((f"{rule_of_class}, found {defect!r}", "rename the class"))
     if image is None or wrong:
         return None, wrong
-    return Row(below(root, image), image, paths["mask"], defect, cells.get("group") or None, paths["roi"], origin=cells.get("origin") or None), []
+    return Row(
+        below(root, image),
+        image,
+        paths["mask"],
+        defect,
+        cells.get("group") or None,
+        paths["roi"],
+        origin=cells.get("origin") or None,
+    ), []
 
 
 def _parts(text: str) -> tuple[str, ...]:

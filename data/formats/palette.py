@@ -120,8 +120,7 @@ def _ranked(path: Path, image: NDArray[np.uint8]) -> Numbered:
 def _codes(image: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """The colours (…, 3) as one number each."""
     wide = image.astype(np.uint32)
-    found: NDArray[np.uint32] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    return found
+    return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], np.uint32)
 
 
 def palette_png(numbers: NDArray[Any]) -> bytes:

@@ -23,6 +23,10 @@ class Tally:
 
     _cases: dict[tuple[Level, str, str], _Case] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        """True where anything is wrong."""
+        return bool(self._cases)
+
     def refuse(self, where: str, what: str, fix: str) -> None:
         """Counts an error."""
         self._cases.setdefault(("error", what, fix), _Case(where)).count += 1

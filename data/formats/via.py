@@ -220,11 +220,13 @@ class _Reader:
         place, fix = f"{region.key}, {region.where}, {defect}", "draw it again, or delete it"
         least = {"polygon": 3, _LINE: 2}.get(str(kind), 0)
         if kind == "point":
+            self.collector.leave(region.key, defect)
             self.collector.warn(region.file, place, "is a point, without an area: left out", fix)
         elif kind == _LINE and width is None:
             what = "is an open line, without a width"
             self.collector.refuse(region.file, place, what, "give it with --line-width, in px")
         elif isinstance(xs := region.shape.get("all_points_x"), list) and len(xs) < least:
+            self.collector.leave(region.key, defect)
             self.collector.warn(region.file, place, f"has fewer than {least} points: left out", fix)
         else:
             self.collector.draw(region.key, region.file, region.where, defect, lambda: _shape(region.shape, width))

@@ -10,6 +10,7 @@ import re
 import tarfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ from flawsmith.data.image import SUFFIXES
 from flawsmith.data.listing import Listing
 
 NAME = "webdataset"
-_SHARD = re.compile(r".*\d{4,}\.tar")
+_SHARD = re.compile(r"images-\d{6}\.tar")
+_BLOCKS = 1024  # bytes of a member's header, and the most of its padding
 _BYTES, _SAMPLES = 10**9, 1000  # the most of one shard
 
 
 def find(root: Path) -> list[Path]:
-    """The shards of a folder."""
+    """The shards of a folder, by the names that the writer gives: those of others have no objects to read."""
     return sorted(path for path in root.glob("*.tar") if _SHARD.fullmatch(path.name))
 
 
@@ -60,7 +62,7 @@ class WebDatasetWriter:
         mask = grey_png(class_mask(picture, object_mask(picture), self.classes))
         content = json.dumps(self._about(picture), sort_keys=True, ensure_ascii=False).encode()
         name = f"{key}{Path(picture.name).suffix.lower()}"
-        shard = self._room(len(image) + len(mask) + len(content))
+        shard = self._room(sum(_BLOCKS + len(data) for data in (image, mask, content)))
         for member, data in ((name, image), (f"{key}.mask.png", mask), (f"{key}.json", content)):
             header = tarfile.TarInfo(member)  # of time 0 and user 0
             header.size = len(data)
@@ -142,10 +144,5 @@ def _sample(collector: Collector, shard: Path, path: Path, seen: set[str]) -> No
     row = collector.row(shard, image, size, field(about, "group", str), field(about, "flawsmith_id", str))
     for number, one in enumerate(listed(about, "instances"), 1):
         runs = field(one, "rle", dict) or {}
-        collector.draw(
-            row,
-            shard,
-            f"instance {number}",
-            field(one, "class", str) or "",
-            lambda runs=runs: coco_runs(runs.get("size"), runs.get("counts")),
-        )
+        make = partial(coco_runs, runs.get("size"), runs.get("counts"))
+        collector.draw(row, shard, f"instance {number}", field(one, "class", str) or "", make)

@@ -149,6 +149,8 @@ class _Tree:
             self.turned[path] += not line.is_box and _is_turned(line.values, size)
             self.outlines += not line.is_box
             self.collector.draw(key, path, line.where, line.defect, lambda line=line: line.shape(size))  # type: ignore[misc]
+        if tally and not lines:
+            self.collector.leave(key)
         tally.tell(self.collector, path)
 
     def _image(self, path: Path) -> Path | None:

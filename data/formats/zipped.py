@@ -145,8 +145,6 @@ class Zipped:
                 yield rest
         except zlib.error as reason:
             raise refuse(self.path, entry.name, "is damaged", "copy or export it again") from reason
-        if not engine.eof:
-            raise refuse(self.path, entry.name, "is cut off", "copy or export it again")
 
     def refuse_overlaps(self) -> None:
         """Raises UserError where two entries share bytes: a few kilobytes would unpack to petabytes."""

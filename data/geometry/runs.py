@@ -36,7 +36,9 @@ class Runs:
             raise BadShape("has a run of negative length")
         total = int(self.counts.sum())
         if total != self.width * self.height:
-            raise BadShape(f"has runs of {total} px in all, its box {self.width}×{self.height} has {self.width * self.height}")
+            raise BadShape(
+                f"has runs of {total} px in all, its box {self.width}×{self.height} has {self.width * self.height}"
+            )
 
     @property
     def reach(self) -> Reach:
@@ -51,7 +53,8 @@ class Runs:
             return Patch(self.top, self.left, np.zeros((0, 0), bool))
         side = self.height if self.columns else self.width  # of one line of the runs
         first, last = int(ends[ones[0] - 1]) // side, int(ends[ones[-1]] - 1) // side
-        turns = np.diff(np.clip(ends, first * side, (last + 1) * side), prepend=first * side)  # of those lines alone
+        within = np.clip(ends, first * side, (last + 1) * side)  # of those lines alone
+        turns: Counts = np.diff(within, prepend=first * side).astype(np.int64)
         lines = np.repeat(np.arange(len(turns)) % 2 == 1, turns).reshape(-1, side)
         mask, top, left = (lines.T, 0, first) if self.columns else (lines, first, 0)
         top, left = self.top + top, self.left + left
@@ -123,4 +126,4 @@ def row_runs(mask: Mask) -> Counts:
     flat = mask.ravel()
     turns = np.flatnonzero(np.diff(flat)) + 1
     found = np.diff(np.concatenate([[0], turns, [flat.size]])).astype(np.int64)
-    return np.concatenate([[0], found]).astype(np.int64) if flat.size and flat[0] else found
+    return np.insert(found, 0, 0) if flat.size and flat[0] else np.asarray(found, np.int64)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flawsmith.data.geometry.patch import Mask, Patch
+from flawsmith.data.geometry.patch import Patch
 
 Points = NDArray[np.float64]  # (N, 2): x, y
 Reach = tuple[float, float, float, float]  # left, top, right, bottom
@@ -41,7 +41,10 @@ class Shape(Protocol):
 
 def points(values: Iterable[Any], least: int = 3) -> Points:
     """(N, 2) float64 from pairs, or from flat x, y, x, y, …; raises BadShape on what is no finite, sane number."""
-    listed = list(values) if not isinstance(values, np.ndarray) else values
+    try:
+        listed = list(values) if not isinstance(values, np.ndarray) else values
+    except TypeError as reason:
+        raise BadShape("has coordinates that are no list") from reason
     if len(listed) > 2 * MOST_POINTS:
         raise BadShape(f"has more than {MOST_POINTS} points")
     try:
@@ -66,7 +69,7 @@ def points(values: Iterable[Any], least: int = 3) -> Points:
 def number(value: Any, name: str, least: float = -FURTHEST) -> float:
     """A finite number; raises BadShape where it is none, or outside [least, FURTHEST]."""
     try:
-        found = float(value)
+        found = float("x" if isinstance(value, bool) else value)
     except (ValueError, TypeError, OverflowError) as reason:
         raise BadShape(f"has a {name} that is no number ({str(value)[:40]!r})") from reason
     if not np.isfinite(found) or not least <= found <= FURTHEST:
@@ -121,7 +124,9 @@ def _cross(ring: Points, top: int, left: int, toggles: NDArray[np.int32]) -> Non
     one, other = ring, np.roll(ring, -1, axis=0)
     down = (one[:, 1] <= other[:, 1])[:, None]  # an edge shared by two shapes is computed in one direction
     upper, lower = np.where(down, one, other), np.where(down, other, one)
-    first, last = (np.clip(np.ceil(end[:, 1] - 0.5), top, top + len(toggles)).astype(np.int64) for end in (upper, lower))
+    first, last = (
+        np.clip(np.ceil(end[:, 1] - 0.5), top, top + len(toggles)).astype(np.int64) for end in (upper, lower)
+    )
     count = last - first
     crossed = count > 0
     upper, lower, first, count = upper[crossed], lower[crossed], first[crossed], count[crossed]
