@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.errors import UsageError
-from flawsmith.data.files import new_folder, write_text
+from flawsmith.data.files import new_folder, read_text, write_text
 from flawsmith.data.formats.origin import write_origins
 from flawsmith.data.formats.picture import Instance, Picture, Writer
 from flawsmith.data.formats.reading import Data
@@ -19,8 +19,10 @@ from flawsmith.data.formats.size import size_of
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
 from flawsmith.data.sample import instances
+from flawsmith.data.sources import SOURCES
 
 REPORT = "conversion.csv"
+PROVENANCE = "provenance.jsonl"
 ENOUGH = 0.98  # intersection over union below which an object is told of
 _WRITERS = {
     "coco": "coco.CocoWriter",
@@ -76,8 +78,12 @@ def convert(data: Data, output: Path, to: str, **options: Any) -> Iterator[dict[
         yield {"done": done, "count": len(dataset.records)}
     writer.close()
     if to != "manifest":
-        grouped = dataset.grouped
-        write_origins(output, [(names[one.name], one.group if grouped else "", one.origin) for one in dataset.records])
+        renamed: dict[str, str] = getattr(writer, "images", {})  # of formats that need names of their own
+        told = [(names[one.name], one.group if dataset.grouped else "", one.origin) for one in dataset.records]
+        write_origins(output, [(renamed.get(name, name), group, origin) for name, group, origin in told])
+    for name in (SOURCES, PROVENANCE):  # what a painted set was made from: training refuses what a test image is in
+        if (dataset.root / name).is_file():
+            write_text(output / name, read_text(dataset.root / name))
     write_text(output / REPORT, report(kept))
     yield {"done": len(names), "count": len(names), "kept": kept, "images": len(names)}
 

@@ -18,6 +18,7 @@ _UNSEEN = (
     "Zp",
 )  # control, direction overrides, surrogates, line ends: never sent to a terminal
 
+_LONGEST = 500  # characters of a cell: names within hostile files may have millions
 _NARROW = 24  # characters: the width down to which a column gives way
 
 
@@ -33,12 +34,18 @@ class Problem:
 
 def error(file: str, what: str, fix: str) -> Problem:
     """A problem that must be mended before anything is learned from the folder."""
-    return Problem(file, what, fix, "error")
+    return Problem(_short(file), _short(what), _short(fix), "error")
 
 
 def warning(file: str, what: str, fix: str) -> Problem:
     """A problem that limits what can be done, or that may be meant."""
-    return Problem(file, what, fix, "warning")
+    return Problem(_short(file), _short(what), _short(fix), "warning")
+
+
+def _short(text: str) -> str:
+    """The text with its middle left out where it is endless; paths and what is said of them fit in."""
+    half = _LONGEST // 2
+    return text if len(text) <= 2 * _LONGEST else f"{text[:half]}…{text[-half:]}"
 
 
 def refused(file: str, reason: UserError) -> Problem:

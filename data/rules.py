@@ -30,13 +30,23 @@ def whole(listing: Listing, dataset: DataSet, seen: Seen) -> Iterator[Problem]:
 def _names(listing: Listing) -> Iterator[Problem]:
     """Names that other tools cannot write down, and classes that differ by upper case alone."""
     for name in dict.fromkeys(row.name for row in listing.rows):
-        if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in name):
+        if _unwritable(name):
             yield error(name, "has a control character or broken UTF-8 in its name", "rename it")
+    for row in listing.rows:
+        for kind, text in (("group", row.group), ("provenance id", row.origin)):
+            if text is not None and _unwritable(text):
+                what = f"has a control character or broken UTF-8 in its {kind} ({text[:80]!r})"
+                yield error(row.name, what, "correct it where it is written")
     spelled: dict[str, str] = {}
     for defect in dict.fromkeys(row.defect for row in listing.rows if row.defect):
         other = spelled.setdefault(defect.casefold(), defect)
         if other != defect:
             yield warning(".", f"the classes {other} and {defect} differ by upper case alone", "spell them alike")
+
+
+def _unwritable(text: str) -> bool:
+    """True for a text with a control character or half a character of UTF-16."""
+    return any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text)
 
 
 def _small(listing: Listing, seen: Seen) -> Iterator[Problem]:

@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--arms", type=lambda text: text.split(","), default=["real", "real+paste", "real+gan"])
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fold", type=int, default=0, help="which half of the pool is held out: the seed of that split")
     parser.add_argument("--train", type=json.loads, default={}, help="TrainConfig, what differs, as JSON")
     parser.add_argument("--fit", type=json.loads, default={}, help="FitConfig, what differs, as JSON")
     parser.add_argument("--game", type=json.loads, default={}, help="GameConfig, what differs, as JSON")
@@ -64,7 +65,7 @@ def main() -> None:
     pool = pool_folder(read(options.folder), options.pool_classes or options.classes, options.work / "pool")
     split = options.work / "split.json"
     if not split.exists():
-        make_split(read(pool), 0.5, 0).save(split)
+        make_split(read(pool), 0.5, options.fold).save(split)
     config = TrialConfig(FitConfig(game=GameConfig(**options.game), **options.fit), TrainConfig(**options.train))
     plan = (pool, split, options.real, options.seed, options.arms, config)
     task = ""

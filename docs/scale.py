@@ -105,10 +105,10 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Rings], None]]] = {
 }
 
 
-def measure(data: Path) -> Usage:
-    """Checks a folder in a process of its own."""
+def measure(data: Path, sheet: Path) -> Usage:
+    """Checks a folder in a process of its own, the contact sheet included."""
     start = time.perf_counter()
-    with subprocess.Popen([*CHECK, str(data), "--json"], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*CHECK, str(data), "--json", "-o", str(sheet)], stdout=subprocess.PIPE) as process:
         output = process.stdout.read() if process.stdout else b""
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -128,7 +128,7 @@ def rows(work: Path, images: int, polygons: int) -> list[tuple[str, str, str, bo
         data.mkdir()
         (work / "images").rename(data / "images")
         write(data / file, outlines)
-        used = measure(data)
+        used = measure(data, work / f"{label}.png")
         found = sum(one["instances"] for kind, one in used.report["classes"].items() if kind != "good")  # type: ignore
         assert (used.report["images"], found, used.report["errors"]) == (images, images * polygons, 0), used.report
         (data / "images").rename(work / "images")

@@ -60,7 +60,7 @@ class Result:
         """True where nothing is lost that should not be."""
         found, _, every = self.images.partition(" of ")
         fair = min(score for score, area in self.scores if area >= FAIR or self.least == 1)
-        return found == every and fair >= self.least and not (self.extra and self.least == 1)
+        return found == every and fair >= self.least and not (self.extra and self.least)
 
     @property
     def exact(self) -> int:
@@ -80,7 +80,7 @@ class Result:
 
     def cells(self) -> tuple[str, ...]:
         """As it is printed."""
-        more = f"{self.extra} objects too many. " if self.extra else ""
+        more = f"{self.extra} objects too many. " if self.extra and self.least else ""
         return (
             self.format,
             self.library,
@@ -88,7 +88,7 @@ class Result:
             str(len(self.scores)),
             str(self.exact),
             self.worst,
-            more + self.note,
+            (more + self.note).strip(),
         )
 
 
@@ -675,10 +675,19 @@ def compare(format: str, library: str, wanted: Found, found: Found, least: float
             within = [other for other in same if pieces and (other & mask).sum() > 0.5 * other.sum()]
             same += [np.any(within, axis=0)] if within else []
             scores.append((max((iou(mask, other) for other in same), default=0.0), int(mask.sum())))
-    extra = sum(max(len(found.get(name, [])) - len(objects), 0) for name, objects in wanted.items()) * (not pieces)
+    if pieces:
+        extra = sum(_astray(found.get(name, []), objects) for name, objects in wanted.items())
+    else:
+        extra = sum(max(len(found.get(name, [])) - len(objects), 0) for name, objects in wanted.items())
     extra += sum(len(objects) for name, objects in found.items() if name not in wanted)
     images = f"{len(found.keys() & wanted.keys())} of {len(wanted)}"
     return Result(format, library, images, tuple(scores), extra, least, note)
+
+
+def _astray(found: Objects, wanted: Objects) -> int:
+    """How many lie for the most part in no object of their class, though they have pixels."""
+    homes = [np.any([mask for one, mask in wanted if one == kind] or [other & False], axis=0) for kind, other in found]
+    return sum(int((other & home).sum() < 0.5 * other.sum()) for (_, other), home in zip(found, homes, strict=True))
 
 
 def grown(found: Found) -> str:

@@ -15,6 +15,8 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.formats.origin import COLUMNS, ORIGINS
 from flawsmith.data.formats.reading import Reading, Source
 from flawsmith.data.read import read
+from flawsmith.data.sources import read_sources, refuse_test_sources, write_sources
+from flawsmith.data.split import Entry, Split, digest
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 36}, {"id": 2, "file_name": "b.png"}],
@@ -129,6 +131,15 @@ def test_what_is_kept_of_each_object_is_told(coco: Path, tmp_path: Path) -> None
         next(convert(coco, tmp_path / "other", "via"))
     with pytest.raises(UsageError, match="must be a new folder"):
         next(convert(coco, tmp_path / "out", "coco"))
+
+
+def test_a_painted_set_keeps_what_it_was_made_from(coco: Path, tmp_path: Path) -> None:
+    write_sources(coco, read(coco).good)
+    list(convert(coco, tmp_path / "out", "cvat"))
+    assert read_sources(tmp_path / "out") == read_sources(coco) != {}
+    split = Split(0, 0.5, "", tuple(Entry(r.name, "test", r.group, digest(r.image), "") for r in read(coco).records))
+    with pytest.raises(UserError, match="nothing may be learned from a test image"):
+        refuse_test_sources(tmp_path / "out", split)
 
 
 def test_images_of_one_stem_get_names_of_their_own(coco: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ class Collector:
             for path in self.images.paths
             if path not in named and not self._is_mask(path)
         ]
-        return Listing(self.root, self.layout, tuple(rows), (*self._problems, *unlisted))
+        return Listing(self.root, self.layout, tuple(rows), (*self._problems, *self.images.notes(), *unlisted))
 
     def _is_mask(self, path: Path) -> bool:
         """True for files of a folder that was named as one of masks."""

@@ -26,7 +26,18 @@ from flawsmith.data.formats.picture import Instance, Picture, copy_image
 from flawsmith.data.formats.reading import Reading
 from flawsmith.data.geometry.patch import Patch
 from flawsmith.data.geometry.runs import Runs, lengths, row_runs
-from flawsmith.data.geometry.shape import BadShape, Ellipse, Line, Polygon, Shape, box, number, points, turned
+from flawsmith.data.geometry.shape import (
+    MOST_POINTS,
+    BadShape,
+    Ellipse,
+    Line,
+    Polygon,
+    Shape,
+    box,
+    number,
+    points,
+    turned,
+)
 from flawsmith.data.image import SUFFIXES
 from flawsmith.data.listing import Listing
 from flawsmith.data.problem import below, counted, refused
@@ -179,7 +190,7 @@ class _Reader:
         least = {"polygon": 3, _LINE: 2}.get(kind, 0)
         if kind not in _SHAPES or (kind == _LINE and width is None):
             sheet.notes[kind].append(f"{key}, {where}")
-        elif len(pairs := _pairs(element)) < least and all(len(pair) == 2 for pair in pairs):
+        elif _is_short(element, least):
             what = f"has fewer than {least} points: left out"
             self.collector.warn(sheet.file, f"{key}, {where}, {label}", what, "draw it again, or delete it")
         else:
@@ -310,9 +321,19 @@ def _origin(element: Element) -> str | None:
     return next((text for one in attributes if (text := (one.text or "").strip())), None)
 
 
+def _is_short(element: Element, least: int) -> bool:
+    """True for fewer points than there must be, each of them a pair."""
+    if element.get("points", "").count(";") >= least:
+        return False
+    pairs = _pairs(element)
+    return len(pairs) < least and all(len(pair) == 2 for pair in pairs)
+
+
 def _pairs(element: Element) -> list[list[str]]:
-    """The x and y of "x,y;x,y;…", as texts."""
+    """The x and y of "x,y;x,y;…", as texts; raises BadShape on more than a shape may have, before they are parted."""
     text = element.get("points", "").strip()
+    if text.count(";") > MOST_POINTS:
+        raise BadShape(f"has more than {MOST_POINTS} points")
     return [pair.split(",") for pair in text.split(";")] if text else []
 
 

@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from flawsmith.data.image import SUFFIXES
+from flawsmith.data.problem import Problem, warning
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts one before the name of an uploaded file
 _USUAL = ("", "images", "data", "JPEGImages")  # folders that label files leave out of the name
 _LONGEST = 4096  # characters of a name
+_OUT = re.compile(r"[a-zA-Z]:|file:|/(?!data/)|(.*/)?\.\.(/|$)", re.DOTALL)  # Label Studio's own names begin with /data/
 
 
 class Images:
@@ -25,6 +27,7 @@ class Images:
         self._exact = {self.name(path): path for path in reversed(self.paths)}
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        self._elsewhere: dict[str, Path] = {}  # what was taken for names that lead out of the folder
         for path in self.paths:
             self._by_name[path.name].append(path)
             self._by_stem[path.stem].append(path)
@@ -36,6 +39,21 @@ class Images:
 
     def find(self, name: str) -> tuple[Path | None, str | None]:
         """The image that a label file calls so, or None and why it is not found."""
+        path, why = self._find(name)
+        if path is not None and any(_OUT.match(said.replace("\\", "/")) for said in (name, unquote(name))):
+            self._elsewhere.setdefault(name, path)
+        return path, why
+
+    def notes(self) -> list[Problem]:
+        """A warning where an image here was taken for one that its name puts elsewhere."""
+        if not self._elsewhere:
+            return []
+        (name, path), more = next(iter(self._elsewhere.items())), len(self._elsewhere) - 1
+        what = f"is taken for {name[:80]!r}, a path out of the folder{f' ({more} more like it)' if more else ''}"
+        return [warning(self.name(path), what, "nothing, if it is the same image")]
+
+    def _find(self, name: str) -> tuple[Path | None, str | None]:
+        """As above, wherever the name leads."""
         if not name or len(name) > _LONGEST or "\0" in name:
             return None, "is no name of a file"
         for said in dict.fromkeys((name, unquote(name))):

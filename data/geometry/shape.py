@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -92,17 +93,17 @@ class Polygon:
         if rise > MOST_RISE:
             raise BadShape(f"goes up and down by {rise:.0f} px, more than {MOST_RISE:.0f}")
 
-    @property
+    @cached_property  # asked for again and again while a folder is checked
     def reach(self) -> Reach:
         """The box around all rings."""
-        low, high = (function([function(ring, axis=0) for ring in self.rings], axis=0) for function in (np.min, np.max))
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        every = self.rings[0] if len(self.rings) == 1 else np.concatenate(self.rings)
+        left, top, right, bottom = *every.min(0).tolist(), *every.max(0).tolist()
+        return left, top, right, bottom
 
     @property
     def area(self) -> float:
         """The area of its rings, px²; those of holes, and where it crosses itself the other way round, taken off."""
-        signed = (ring[:, 0] @ np.roll(ring[:, 1], -1) - ring[:, 1] @ np.roll(ring[:, 0], -1) for ring in self.rings)
-        sizes = sorted((abs(float(one)) / 2 for one in signed), reverse=True)
+        sizes = sorted((abs(_signed(ring)) / 2 for ring in self.rings), reverse=True)
         return sizes[0] - sum(sizes[1:])
 
     def patch(self, height: int, width: int) -> Patch:
@@ -114,6 +115,12 @@ class Polygon:
         for ring in self.rings:
             _cross(ring, top, left, toggles)
         return Patch.of((np.cumsum(toggles[:, :-1], axis=1) & 1).astype(bool), top, left)
+
+
+def _signed(ring: Points) -> float:
+    """Twice the area of a ring, negative where it runs anticlockwise."""
+    x, y = ring.T
+    return float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0])
 
 
 def _cross(ring: Points, top: int, left: int, toggles: NDArray[np.int32]) -> None:
