@@ -30,6 +30,14 @@ pytest: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev  ## 10,000 broken and hostile files of all formats: no crash, no hang, nothing uncaught
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --count 10000
 
+# Other libraries' versions are their own affair, hence an environment apart; what would draw in torch comes without it.
+interop: setup.cfg  ## what independent libraries read of what is written, and the other way: docs/interop.md
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/python -m pip install --disable-pip-version-check \
+		datumaro supervision label-studio-sdk webdataset datasets scipy scikit-image tifffile loguru imgviz
+	.venv-interop/bin/python -m pip install --disable-pip-version-check --no-deps labelme ultralytics -e .
+	.venv-interop/bin/python tests/interop.py
+
 bench: $(VENV)/.installed  ## speed and memory against their goals: make bench [DATA="folder --classes a,b"]
 	$(BIN)/python docs/bench.py $(DATA)
 	$(BIN)/python docs/scale.py
@@ -57,5 +65,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:  ## everything that a command can make again, the environment included; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-interop build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find $(ROOMS) docs tests -name __pycache__ -prune -exec rm -rf {} +

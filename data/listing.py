@@ -1,7 +1,6 @@
 """What a folder's layout says, before any pixel is read: one row per image and mask, and what is wrong so far."""
 
 import json
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +141,8 @@ def bad_class(name: str) -> str | None:
         return "a class has a name"
     if len(name) > _LONGEST:
         return f"a class name has at most {_LONGEST} characters"
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
-        return "a class name has no control characters, ends of lines or broken UTF-8 in it"
+    if any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in name):
+        return "a class name has no control characters and no broken UTF-8 in it"
     if name in (".", "..") or any(char in '/\\:*?"<>|' for char in name):
         return 'a class name has none of / \\ : * ? " < > | in it'
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from flawsmith.data.errors import UserError
 from flawsmith.data.facts import ImageFacts, MaskFacts, image_facts, look, mask_facts
 from flawsmith.data.geometry.runs import Runs
-from flawsmith.data.geometry.shape import BadShape, Polygon, Shape, sticks_out, window
+from flawsmith.data.geometry.shape import BadShape, Polygon, Shape, Union, sticks_out, window
 from flawsmith.data.listing import ANY, Listing, Row
 from flawsmith.data.problem import Problem, below, error, refused, warning
 from flawsmith.data.record import GOOD, DataSet, Label, Record
@@ -148,6 +148,8 @@ def _empty(shape: Shape, size: tuple[int, int]) -> bool:
     """True where no pixel is the object's; only what may have none, or is a file, is turned into pixels for it."""
     if isinstance(shape, Runs) and not sticks_out(shape, *size):
         return not shape.counts[1::2].any()
+    if isinstance(shape, Union):  # part by part: as soon as one has a pixel the others need no look
+        return all(_empty(part, size) for part in shape.shapes)
     inside = all(window(shape.reach, *size)[2:])
     if isinstance(shape, Polygon) and inside and shape.area > THIN and not sticks_out(shape, *size):
         return False

@@ -116,10 +116,13 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
 def least_standout(scene: Scene, bank: Bank, config: SceneConfig) -> float:
     """How far the next defect must stand out: as far as all but the faintest real ones do, less with every try.
 
-    What is fainter than nearly all real defects teaches a network to take a part's own spots for defects.
+    What is fainter than nearly all real defects teaches a network to take a part's own spots for defects. The second
+    half of the tries asks for nothing: rather a faint defect than an image less.
     """
     known = bank.standouts[scene.defect]
-    return float(np.quantile(known, config.faintest)) * (1 - scene.attempt / config.tries) if known else 0.0
+    if not known or 2 * scene.attempt >= config.tries:
+        return 0.0
+    return float(np.quantile(known, config.faintest)) * (1 - scene.attempt / config.tries)
 
 
 def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) -> bool:

@@ -29,6 +29,7 @@ from itertools import chain
 from pathlib import Path
 from queue import Empty, Queue
 from random import Random
+from stat import S_ISDIR
 from threading import Thread
 from typing import Any, TextIO
 
@@ -39,7 +40,7 @@ from fuzz_damage import damaged
 from fuzz_seeds import source
 
 from flawsmith.data.check import check
-from flawsmith.data.convert import convert, unique_names
+from flawsmith.data.convert import convert
 from flawsmith.data.errors import UserError
 from flawsmith.data.formats import detect
 from flawsmith.data.formats.reading import Source
@@ -177,7 +178,8 @@ def _content(dataset: DataSet) -> list[tuple[str, list[tuple[str, str]]]]:
     for record in dataset.records:
         masks = load(record, record.defects).masks
         digests = [sha256(np.packbits(mask)).hexdigest()[:12] for mask in masks]
-        found.append((sha256(record.image.read_bytes()).hexdigest()[:12], sorted(zip(record.defects, digests, strict=True))))
+        image = sha256(record.image.read_bytes()).hexdigest()[:12]
+        found.append((image, sorted(zip(record.defects, digests, strict=True))))
     return sorted(found)
 
 
@@ -216,10 +218,9 @@ def run_number(number: int, work: Path) -> Outcome:
 def _listing(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of all that is below a folder, links not followed."""
     found = {}
-    for path, below, files in os.walk(folder):
-        for name in chain(below, files):
-            about = os.lstat(os.path.join(path, name))
-            found[os.path.join(path, name)] = (about.st_size, about.st_mtime_ns) if name in files else (0, 0)
+    for path in (Path(place) / name for place, below, files in os.walk(folder) for name in chain(below, files)):
+        about = path.lstat()
+        found[str(path)] = (0, 0) if S_ISDIR(about.st_mode) else (about.st_size, about.st_mtime_ns)
     return found
 
 
@@ -270,7 +271,9 @@ def _limit() -> None:
 class Worker:
     """A process that examines one data set after another, replaced where one of them ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *command: str, asleep: float = ASLEEP) -> None:
+        self.command = command or (sys.executable, str(Path(__file__).resolve()), "--serve")
+        self.asleep = asleep
         self._process: subprocess.Popen[str] | None = None
         self._lines: Queue[str | None] = Queue()
 
@@ -294,10 +297,10 @@ class Worker:
         print(json.dumps(task), file=process.stdin, flush=True)
         number = task.get("number", -1)
         try:
-            line = self._lines.get(timeout=ASLEEP)
+            line = self._lines.get(timeout=self.asleep)
         except Empty:
             self._end()
-            return Outcome(f"time-out: no answer within {ASLEEP} s", number=number)
+            return Outcome(f"time-out: no answer within {self.asleep} s", number=number)
         if line is None:
             code = process.wait()
             self._end()
@@ -309,8 +312,7 @@ class Worker:
     def _start(self) -> subprocess.Popen[str]:
         """A new process, of whose answers a thread makes a queue."""
         quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-        command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
+        process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
         self._process, self._lines = process, Queue()
         Thread(target=_pass_on, args=(process.stdout, self._lines), daemon=True).start()
         return process

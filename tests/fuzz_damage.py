@@ -1,10 +1,9 @@
-"""Damage to files: as bytes, and as the trees that they hold, whose nodes are replaced, repeated, deleted and swapped."""
+"""Damage to files: as bytes, and as the trees that they hold, whose nodes are replaced, repeated and deleted."""
 
 from __future__ import annotations
 
 import json
 import tarfile
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -145,7 +144,23 @@ def _insert(random: Random, content: bytes) -> bytes:
 
 def _token(random: Random) -> bytes:
     """A nasty value, or a mark of one of the languages."""
-    marks = (b"\0", b"\r", b"\n\n", b"]", b"}", b"{", b"[", b'"', b",", b";", b"<a>", b"</image>", b"&x;", b"&#0;", b":")
+    marks = (
+        b"\0",
+        b"\r",
+        b"\n\n",
+        b"]",
+        b"}",
+        b"{",
+        b"[",
+        b'"',
+        b",",
+        b";",
+        b"<a>",
+        b"</image>",
+        b"&x;",
+        b"&#0;",
+        b":",
+    )
     value = random.choice(NASTY)
     text = str(value) if isinstance(value, str | int | float) else json.dumps(value)
     return random.choice((*marks, text.encode("utf-8", "surrogatepass")))
@@ -407,7 +422,9 @@ def _in_folder(random: Random, files: Files) -> Files:
     else:
         files.append((str(path / "x.png") if random.random() < 0.2 else f"{name}.bak", content))
     once = dict(files)  # a name is there once in a folder
-    return [(one, two) for one, two in once.items() if not any(f"{one}/" in f"{more}/" and more != one for more in once)]
+    return [
+        (one, two) for one, two in once.items() if not any(f"{one}/" in f"{more}/" and more != one for more in once)
+    ]
 
 
 def _renamed(random: Random, path: PurePosixPath) -> PurePosixPath:

@@ -1,6 +1,7 @@
-"""Small sound data sets in every format that is read: tests/fuzz.py damages them, tests/test_hostile.py makes them evil.
+"""Small sound data sets in every format that is read: fuzz.py damages them, test_hostile.py makes them evil.
 
-All show the same two parts of 61×47 px: part_001 with a scratch (a polygon) and a pit (a mask with a hole), part_002 good.
+All show the same two parts of 61×47 px: part_001 with a scratch, a polygon, and a pit, a mask with a hole; part_002 is
+good.
 """
 
 from __future__ import annotations
@@ -131,7 +132,12 @@ def coco() -> dict[str, Any]:
         "annotations": [
             {"id": 1, **one, "category_id": 1, "segmentation": [flat], "bbox": [5.5, 6, 14.75, 9.5], "area": 100.4},
             {"id": 2, **one, "category_id": 2, "segmentation": {"size": [HEIGHT, WIDTH], "counts": packed}},
-            {"id": 3, **one, "category_id": 1, "segmentation": {"size": [HEIGHT, WIDTH], "counts": runs(mask.T.ravel())}},
+            {
+                "id": 3,
+                **one,
+                "category_id": 1,
+                "segmentation": {"size": [HEIGHT, WIDTH], "counts": runs(mask.T.ravel())},
+            },
             {"id": 4, **one, "category_id": 2, "segmentation": [], "bbox": [30, 2, 12.5, 8]},
         ],
     }
@@ -255,7 +261,7 @@ def via_project() -> dict[str, Any]:
 
 def via_csv() -> bytes:
     """The CSV that VIA 2 exports, whose file names are not quoted."""
-    rows = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes".split()
+    rows = ["filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"]
     for entry in via_two().values():
         regions = entry["regions"] or [{"shape_attributes": {}, "region_attributes": {}}]
         for number, region in enumerate(regions):
@@ -265,11 +271,13 @@ def via_csv() -> bytes:
     return "\n".join(rows).encode()
 
 
-def labelme(name: str, shapes: list[dict[str, Any]], data: bytes | None = None) -> bytes:
+def labelme(
+    name: str, shapes: list[dict[str, Any]], data: bytes | None = None, size: tuple[int, ...] = (HEIGHT, WIDTH)
+) -> bytes:
     """One file of LabelMe."""
     head = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": name}
     held = None if data is None else base64.b64encode(data).decode()
-    return text(head | {"imageData": held, "imageHeight": HEIGHT, "imageWidth": WIDTH})
+    return text(head | {"imageData": held, "imageHeight": size[0], "imageWidth": size[1]})
 
 
 def labelme_shapes() -> list[dict[str, Any]]:
@@ -317,7 +325,9 @@ def labelstudio() -> list[dict[str, Any]]:
         {
             "id": number,
             "data": {"image": f"/data/upload/1/ab12cd34-{name}"},
-            "annotations": [{"id": 9 + number, "was_cancelled": False, "updated_at": "2026-01-02T03:04:05Z", "result": own}],
+            "annotations": [
+                {"id": 9 + number, "was_cancelled": False, "updated_at": "2026-01-02T03:04:05Z", "result": own}
+            ],
         }
         for number, (name, own) in enumerate(zip(IMAGES, (results, []), strict=True), 1)
     ]

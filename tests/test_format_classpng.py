@@ -11,6 +11,7 @@ from PIL import Image
 
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.formats.classpng import ClassPngWriter, find, scan
+from flawsmith.data.formats.labelmap import read_labels
 from flawsmith.data.formats.palette import read_numbered, voc_colour
 from flawsmith.data.formats.picture import Instance, Picture
 from flawsmith.data.formats.reading import Reading
@@ -385,3 +386,18 @@ def test_a_mask_is_decoded_once_for_all_its_objects(tmp_path: Path) -> None:
     assert read_numbered(tmp_path / "a.png") is not first
     save(tmp_path / "a.png", np.zeros((3, 3), np.uint8))
     assert read_numbered(tmp_path / "a.png").pixels.shape == (3, 3)
+
+
+def test_a_labelmap_without_colours_means_those_of_voc(tmp_path: Path) -> None:
+    for text in ("background:::\ndent:::\npit:::\n", "dent:::\npit:::\n"):
+        (tmp_path / "labelmap.txt").write_text(text)
+        labels, problems = read_labels(tmp_path)
+        assert labels.colours[128, 0, 0] == "dent"
+        assert labels.colours[0, 128, 0] == "pit"
+        assert not problems
+
+
+@pytest.mark.parametrize("name", ["#1", "background", "_background_", "__ignore__"])
+def test_a_class_that_labelmap_cannot_say_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be called"):
+        ClassPngWriter(tmp_path, [name])

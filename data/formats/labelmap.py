@@ -19,7 +19,7 @@ BACKGROUND, BORDER = "background", "ignored"
 VOID = 255  # number of the border around objects, of which nobody says what it shows
 VOID_COLOUR = voc_colour(VOID)
 _SAME = {"_background_": BACKGROUND, "__ignore__": BORDER}  # LabelMe's words
-_LINE = re.compile(r"(.*):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*")
+_LINE = re.compile(r"(.*?):(?:(\d{1,3}),(\d{1,3}),(\d{1,3}))?:[^:]*:[^:]*")  # datumaro leaves the colours out
 _MOST = 65536
 _VOC = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -71,7 +71,7 @@ def _coloured(text: str) -> tuple[LabelMap, list[Problem]]:
     fix = "write it as label:r,g,b:: with a name and a colour of its own"
     for number, line in _lines(text):
         found = _LINE.fullmatch(line)
-        colour = (int(found[2]), int(found[3]), int(found[4])) if found else (256, 0, 0)
+        colour = _colour(found, names) if found else (256, 0, 0)
         if found is None or max(colour) > 255:
             problems.append(error(f"{LABELMAP}:{number}", f"is no label with a colour, found {line[:80]!r}", fix))
             continue
@@ -83,6 +83,14 @@ def _coloured(text: str) -> tuple[LabelMap, list[Problem]]:
         names.append(_plain(name))
         colours.setdefault(colour, names[-1])
     return LabelMap(_numbered(names), colours, LABELMAP), problems
+
+
+def _colour(line: re.Match[str], before: Sequence[str]) -> Colour:
+    """The colour of a line; where it has none that of VOC for its place, of which 0 is the background's."""
+    if line[2]:
+        return int(line[2]), int(line[3]), int(line[4])
+    first = before[0] if before else _plain(line[1].strip())
+    return voc_colour(len(before) + (first != BACKGROUND))
 
 
 def _listed(text: str) -> tuple[LabelMap, list[Problem]]:
@@ -122,6 +130,11 @@ def _wrong(name: str, names: Sequence[str]) -> str | None:
 def _plain(name: str) -> str:
     """The label as it is called here; what is good is background."""
     return BACKGROUND if name.casefold() == GOOD else _SAME.get(name, name)
+
+
+def is_reserved(name: str) -> bool:
+    """True for what cannot be a class in labelmap.txt: a comment, the background or the border, in any tool's words."""
+    return name.startswith("#") or _plain(name) in (BACKGROUND, BORDER)
 
 
 def _good(where: str) -> Problem:

@@ -24,8 +24,9 @@ _EVERY = 5  # of the groups of good parts one in so many is for the test
 
 
 def is_mvtec(root: Path) -> bool:
-    """True where the folder is one product of such a tree."""
-    return any((root / part / GOOD).is_dir() for part in _PARTS)
+    """True where the folder is one product of such a tree; without good images archives drop train/good."""
+    tested = (root / "test").is_dir() and (root / _TRUTH).is_dir()
+    return tested or any((root / part / GOOD).is_dir() for part in _PARTS)
 
 
 def products(root: Path) -> list[str]:

@@ -23,6 +23,7 @@ Reach = tuple[float, float, float, float]  # left, top, right, bottom
 FURTHEST = 1e6  # px from the origin: no camera is as wide, and beyond 2**53 a float skips pixels
 MOST_POINTS = 250_000  # of one shape
 MOST_RISE = 5e6  # px that the edges of one shape go up and down: what filling it costs
+MOST_ROWS = 1e6  # px that an open line goes up and down, its width added at every point
 
 
 class BadShape(ValueError):
@@ -97,8 +98,8 @@ class Polygon:
     def reach(self) -> Reach:
         """The box around all rings."""
         every = self.rings[0] if len(self.rings) == 1 else np.concatenate(self.rings)
-        left, top, right, bottom = *every.min(0).tolist(), *every.max(0).tolist()
-        return left, top, right, bottom
+        low, high = every.min(0), every.max(0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
     @property
     def area(self) -> float:
@@ -109,12 +110,14 @@ class Polygon:
     def patch(self, height: int, width: int) -> Patch:
         """The pixels of an image of that size whose centres lie inside an odd number of rings."""
         left, top, wide, high = window(self.reach, height, width)
-        toggles = np.zeros((high, wide + 1), np.int32)
+        toggles = np.zeros((high, wide + 1), np.uint8)  # odd or even is all that counts, so it may overflow
         if not toggles.size or not wide:
             return Patch(top, left, np.zeros((0, 0), bool))
         for ring in self.rings:
             _cross(ring, top, left, toggles)
-        return Patch.of((np.cumsum(toggles[:, :-1], axis=1) & 1).astype(bool), top, left)
+        np.cumsum(toggles, axis=1, dtype=np.uint8, out=toggles)
+        toggles &= 1
+        return Patch.of(toggles[:, :-1].view(bool), top, left)
 
 
 def _signed(ring: Points) -> float:
@@ -123,7 +126,7 @@ def _signed(ring: Points) -> float:
     return float(x[:-1] @ y[1:] - y[:-1] @ x[1:] + x[-1] * y[0] - y[-1] * x[0])
 
 
-def _cross(ring: Points, top: int, left: int, toggles: NDArray[np.int32]) -> None:
+def _cross(ring: Points, top: int, left: int, toggles: NDArray[np.uint8]) -> None:
     """Counts, in place, at which column (h, w + 1) from (top, left) on the edges of a ring cross each row's middle.
 
     In the image's own coordinates, so that two shapes round an edge that they share alike.
@@ -187,9 +190,10 @@ class Line:
 
     def __post_init__(self) -> None:
         number(self.width, "line width", 0.0)
-        length = float(np.hypot(*np.diff(self.points, axis=0).T).sum())
-        if (length + self.width) * self.width > 4 * MOST_RISE:
-            raise BadShape(f"is {length:.0f} px long and {self.width:.0f} px wide")
+        rise = float(np.abs(np.diff(self.points[:, 1])).sum()) + self.width * len(self.points)
+        if rise > MOST_ROWS:
+            found = f"{self.width:.0f} px wide and goes up and down by {rise:.0f} px"
+            raise BadShape(f"is {found}, more than {MOST_ROWS:.0f}")
 
     @property
     def reach(self) -> Reach:
@@ -200,16 +204,44 @@ class Line:
     def patch(self, height: int, width: int) -> Patch:
         """The pixels of an image of that size whose centres lie within half the width of the line."""
         left, top, wide, high = window(self.reach, height, width)
-        canvas = np.zeros((high, wide), bool)
-        for start, end in zip(self.points[:-1], self.points[1:], strict=True):
-            near = Line(np.array([start, end]), self.width).reach
-            x0, y0, across, down = window(near, height, width)
-            x, y = np.arange(x0, x0 + across) + 0.5 - start[0], (np.arange(y0, y0 + down) + 0.5 - start[1])[:, None]
-            way = end - start
-            along = np.clip((x * way[0] + y * way[1]) / max(float(way @ way), 1e-12), 0, 1)
-            inside = (x - along * way[0]) ** 2 + (y - along * way[1]) ** 2 <= (self.width / 2) ** 2
-            canvas[y0 - top : y0 - top + down, x0 - left : x0 - left + across] |= inside
-        return Patch.of(canvas, top, left)
+        if not wide or not high:
+            return Patch(top, left, np.zeros((0, 0), bool))
+        half, levels = self.width / 2, np.sort([self.points[:-1, 1], self.points[1:, 1]], axis=0)
+        first = np.clip(np.ceil(levels[0] - half - 0.5), top, top + high).astype(np.int64)
+        last = np.clip(np.floor(levels[1] + half + 0.5), top, top + high).astype(np.int64)
+        count = np.maximum(last - first, 0)
+        step = np.repeat(np.arange(len(count)), count)
+        row = np.arange(len(step)) - np.repeat(np.cumsum(count) - count, count) + first[step]
+        low, far = _span(self.points[step], self.points[step + 1], row + 0.5, half)
+        edges = np.ceil(low - 0.5) - left, np.floor(far + 0.5) - left
+        begin, end = (np.clip(edge, 0, wide).astype(np.int64) for edge in edges)
+        some = begin < end
+        toggles = np.zeros((high, wide + 1), np.int32)
+        np.add.at(toggles, (row[some] - top, begin[some]), 1)
+        np.add.at(toggles, (row[some] - top, end[some]), -1)
+        np.cumsum(toggles, axis=1, out=toggles)  # in place: of an image of a hundred megapixels a copy takes a gigabyte
+        return Patch.of(toggles[:, :-1] > 0, top, left)
+
+
+def _span(start: Points, end: Points, level: NDArray[np.float64], half: float) -> tuple[Any, Any]:
+    """From which x to which the points of a row at height `level` lie within `half` of a step; inf, -inf: none do.
+
+    They are a range, whose ends lie on the circle around an end of the step, or on one of the two sides between.
+    """
+    way = end - start
+    beside = half * way[:, ::-1] * (-1, 1) / np.maximum(np.hypot(*way.T), 1e-12)[:, None]
+    low, high = np.full(len(level), np.inf), np.full(len(level), -np.inf)
+    for middle in (start, end):
+        square = half**2 - (level - middle[:, 1]) ** 2
+        reach = np.sqrt(np.maximum(square, 0))
+        low = np.where(square >= 0, np.minimum(low, middle[:, 0] - reach), low)
+        high = np.where(square >= 0, np.maximum(high, middle[:, 0] + reach), high)
+    slanted = way[:, 1] != 0
+    for side in (start + beside, start - beside):
+        share = (level - side[:, 1]) / np.where(slanted, way[:, 1], 1)
+        x, met = side[:, 0] + share * way[:, 0], slanted & (share >= 0) & (share <= 1)
+        low, high = np.where(met, np.minimum(low, x), low), np.where(met, np.maximum(high, x), high)
+    return low, high
 
 
 @dataclass(frozen=True, eq=False)
