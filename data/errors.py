@@ -13,7 +13,8 @@ class UserError(Exception):
         if fix is not None:
             parts.append(fix)
         super().__init__("; ".join(parts))
-        self.where, self.rule, self.found, self.fix = str(where), rule, found, fix
+        self.where, self.rule, self.fix = str(where), rule, fix
+        self.found = str(found) if isinstance(found, BaseException) else found  # itself it would hold all it has seen
 
 
 class UsageError(UserError):

@@ -85,6 +85,7 @@ def look(paths: Iterable[Path], facts: Callable[[Path], Facts]) -> tuple[dict[Pa
         try:
             return facts(path)
         except UserError as reason:
+            reason.__traceback__ = reason.__cause__ = reason.__context__ = None  # their frames hold what was decoded
             return reason
 
     unique = sorted(set(paths))

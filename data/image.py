@@ -112,6 +112,8 @@ def _decode(path: Path, raw: bool) -> tuple[Array, str]:
         raise UserError(path, "the image does not exist") from error
     except Image.DecompressionBombError as error:
         raise UserError(path, "the image is too large", error, "cut it into tiles first") from error
+    except MemoryError as error:
+        raise UserError(path, "the image is too large for the memory", None, "cut it into tiles first") from error
     except UnidentifiedImageError as error:
         raise UserError(path, "not an image that can be read", None, "export it again as PNG") from error
     except Exception as error:  # on damaged files Pillow raises nearly anything: OSError, SyntaxError, struct.error, …

@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--arms", type=lambda text: text.split(","), default=["real", "real+paste", "real+gan"])
     parser.add_argument("--real", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--fold", type=int, default=0, help="which half of the pool is held out: the seed of that split")
+    parser.add_argument("--fold", type=int, default=0, help="seed of the split of the pool")
     parser.add_argument("--train", type=json.loads, default={}, help="TrainConfig, what differs, as JSON")
     parser.add_argument("--fit", type=json.loads, default={}, help="FitConfig, what differs, as JSON")
     parser.add_argument("--game", type=json.loads, default={}, help="GameConfig, what differs, as JSON")

@@ -3,6 +3,7 @@
 Each data set is examined in a process that has a gigabyte beyond its libraries, and may take 2 s of processor time.
 """
 
+import base64
 import json
 import sys
 import time
@@ -357,8 +358,6 @@ def _huge_png() -> bytes:
 
 @pytest.mark.parametrize("mask", [None, "", "!!", "AAAA", 7, "iVBORw0KGgo=", "x" * 1_000_000, "huge"], ids=str)
 def test_masks_of_labelme_that_are_none(worker: Worker, tmp_path: Path, mask: Any) -> None:
-    import base64
-
     shapes = labelme_shapes()
     shapes[4]["mask"] = base64.b64encode(_huge_png()).decode() if mask == "huge" else mask
     outcome = look(worker, tmp_path, "labelme", {"part_001.json": labelme("part_001.png", shapes)})
@@ -741,6 +740,25 @@ def test_archives_that_are_cut_off(worker: Worker, tmp_path: Path, name: str, cu
         assert outcome.verdict == "accepted"
     else:
         assert told(outcome, path.name)[0] == "error"
+
+
+def test_masks_within_labels_that_explode(worker: Worker, tmp_path: Path) -> None:
+    buffer, shapes = BytesIO(), labelme_shapes()
+    Image.new("RGBA", (13_000, 13_000)).save(buffer, "PNG")
+    shapes[4] |= {"mask": base64.b64encode(buffer.getvalue()).decode(), "points": [[0, 0], [12_999, 12_999]]}
+    outcome = look(worker, tmp_path, "labelme", {"part_001.json": labelme("part_001.png", shapes)})
+    assert told(outcome, "part_001.json: part_001.png, shape 5", "impossible size")[0] == "error"
+
+
+def test_what_was_decoded_of_damaged_images_is_not_kept(worker: Worker, tmp_path: Path) -> None:
+    """Together they would take more memory than there is."""
+    buffer = BytesIO()
+    Image.new("RGB", (5000, 4000)).save(buffer, "PNG", compress_level=1)
+    (tmp_path / "in" / "images").mkdir(parents=True)
+    for number in range(20):
+        (tmp_path / "in" / "images" / f"{number}.png").write_bytes(buffer.getvalue()[:-2000])
+    outcome = worker.path(tmp_path / "in", tmp_path / "out")
+    assert sum("the image is damaged (found" in one[2] for one in outcome.problems) == 20
 
 
 @pytest.mark.parametrize("kind", ["huge", "cut", "text", "jpeg", "empty", "colour"])

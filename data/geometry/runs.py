@@ -105,7 +105,7 @@ def unpack(text: bytes) -> Counts:
     if digits.size and int(digits.max()) > 7:  # 35 bits: more than any image has
         raise BadShape("has a run longer than any image")
     place = np.arange(len(codes)) - np.repeat(starts, digits)
-    values = np.add.reduceat((codes & 31) << (5 * place), starts) if ends.size else np.zeros(0, np.int64)
+    values: Counts = np.add.reduceat((codes & 31) << (5 * place), starts) if ends.size else np.zeros(0, np.int64)
     negative = (codes[ends] & 16) != 0
     values = values - (negative.astype(np.int64) << (5 * digits))
     for first in (1, 2):  # of lengths 1, 3, 5, … and 2, 4, 6, … each is the sum of the differences so far
@@ -126,4 +126,5 @@ def row_runs(mask: Mask) -> Counts:
     flat = mask.ravel()
     turns = np.flatnonzero(np.diff(flat)) + 1
     found = np.diff(np.concatenate([[0], turns, [flat.size]])).astype(np.int64)
-    return np.insert(found, 0, 0) if flat.size and flat[0] else np.asarray(found, np.int64)
+    runs: Counts = np.insert(found, 0, 0) if flat.size and flat[0] else found
+    return runs

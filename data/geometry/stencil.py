@@ -11,9 +11,10 @@ from PIL import Image
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.geometry.patch import Mask, Patch
-from flawsmith.data.geometry.runs import MOST_PIXELS
 from flawsmith.data.geometry.shape import BadShape, Reach
 from flawsmith.data.image import read_image, read_mask
+
+LARGEST = 89_000_000  # px of a mask within the labels: in colours they take half a gigabyte
 
 Colour = tuple[int, ...]  # of R, G, B
 
@@ -59,7 +60,7 @@ class Embedded:
 
     def __post_init__(self) -> None:
         width, height = self._size()
-        if width * height > MOST_PIXELS:
+        if width * height > LARGEST:
             raise BadShape(f"has an impossible size of {width}×{height} px")
 
     def _size(self) -> tuple[int, int]:
