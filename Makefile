@@ -28,7 +28,7 @@ pytest: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 fuzz: $(VENV)/.installed-dev  ## 10,000 broken and hostile files of all formats: no crash, no hang, nothing uncaught
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --count 10000
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --count 10000 --workers 2
 
 # Other libraries' versions are their own affair, hence an environment apart; what would draw in torch comes without it.
 interop: setup.cfg  ## what independent libraries read of what is written, and the other way: docs/interop.md

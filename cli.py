@@ -52,7 +52,9 @@ class App(click.Group):
 
 def fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
     """Ends the command with one line on stderr, whatever characters a file's name has."""
-    click.echo(message.replace("\n", "\\n"), err=True)
+    from flawsmith.data.problem import printable
+
+    click.echo(printable(message.replace("\n", "\\n")), err=True)
     ctx.exit(exit_code)
 
 

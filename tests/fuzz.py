@@ -275,6 +275,7 @@ class Worker:
         self.command = command or (sys.executable, str(Path(__file__).resolve()), "--serve")
         self.asleep = asleep
         self._process: subprocess.Popen[str] | None = None
+        self._folder = ""  # for all that the process writes: one that was killed leaves it behind
         self._lines: Queue[str | None] = Queue()
 
     def __enter__(self) -> Worker:
@@ -311,7 +312,13 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         """A new process, of whose answers a thread makes a queue."""
-        quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+        self._folder = tempfile.mkdtemp(prefix="fuzz-")
+        quiet = os.environ | {
+            "TMPDIR": self._folder,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
+        }
         process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
         self._process, self._lines = process, Queue()
         Thread(target=_pass_on, args=(process.stdout, self._lines), daemon=True).start()
@@ -322,6 +329,7 @@ class Worker:
             self._process.kill()
             self._process.wait()
             self._process = None
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _pass_on(lines: TextIO, queue: Queue[str | None]) -> None:

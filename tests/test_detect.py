@@ -78,6 +78,18 @@ def test_labels_that_cannot_be_read_are_told_and_the_folder_is_not_taken_for_goo
         read(coco)
 
 
+@pytest.mark.parametrize("name", ["annotations.json", "labels.xml", "table.csv", "rows.ndjson"])
+def test_labels_of_an_unknown_kind_do_not_make_all_images_good(coco: Path, name: str) -> None:
+    (coco / "export.json").unlink()
+    assert not check(coco).errors
+    (coco / name).write_text("<a/>" if name.endswith("xml") else '{"pictures": []}\n')
+    (problem,) = check(coco).errors
+    assert problem.file == name and "every image would count as good" in problem.what
+    assert not check(Source(coco, Reading(format="pairs"))).errors
+    (coco / "masks").mkdir()
+    assert not check(coco).errors
+
+
 def test_other_files_beside_the_labels_do_not_matter(coco: Path) -> None:
     (coco / "config.json").write_text('{"lr": 0.1}')
     (coco / "results.csv").write_text("epoch,loss\n1,2\n")

@@ -17,7 +17,7 @@ from flawsmith.data.formats import manifest, mvtec, pairs
 from flawsmith.data.formats.document import load_json, load_xml, parse_json, text_of
 from flawsmith.data.formats.reading import Reading
 from flawsmith.data.listing import Listing
-from flawsmith.data.problem import Problem, refused
+from flawsmith.data.problem import Problem, error, refused
 
 LABELS = ("coco", "cvat", "labelbox", "via", "labelme", "labelstudio")  # formats that are files of labels
 TREES = ("yolo", "png", "webdataset", "mvtec")  # formats that are arrangements of files
@@ -26,6 +26,13 @@ FORMATS = (*LABELS, *TREES, *OURS)
 _MODULES = {"png": "classpng"}
 _HEAD = 4096  # bytes of a table or an XML file that say what it is
 _SUFFIXES = (".json", ".ndjson", ".jsonl", ".xml", ".csv")
+_OURS = (
+    "classes.json",
+    "flawsmith.csv",
+    "conversion.csv",
+    "sources.json",
+    "provenance.jsonl",
+)  # no labels, whatever they look like
 _DEEP = 3  # folders below the root in which labels are looked for
 
 
@@ -53,7 +60,8 @@ def scan(root: Path, only: Path | None, reading: Reading) -> Listing | None:
     if only is None and wanted in (None, "manifest") and (root / manifest.MANIFEST).is_file():
         return manifest.scan(root)
     broken: list[Problem] = []
-    found = [one for one in _found(root, only, wanted, broken) if wanted in (None, one.format)]
+    unknown: list[Path] = []
+    found = [one for one in _found(root, only, wanted, broken, unknown) if wanted in (None, one.format)]
     if wanted is not None and not found and wanted in LABELS and broken:
         return Listing(root, wanted, (), tuple(broken))
     if wanted is not None and not found:
@@ -63,7 +71,16 @@ def scan(root: Path, only: Path | None, reading: Reading) -> Listing | None:
         raise UsageError(root, "a folder holds one set of labels", names, f"choose one: --format {found[0].format}")
     if not found:
         return Listing(root, "unknown", (), tuple(broken)) if broken else None
+    if found[0].format == "pairs" and wanted is None and not (root / "masks").is_dir():
+        broken += [_unread(root, path) for path in unknown]
     return _scan(root, found[0], reading, broken)
+
+
+def _unread(root: Path, path: Path) -> Problem:
+    """A file that may hold labels, in a folder whose images would all be good without them."""
+    what = "is no file of labels that is known, and without labels every image would count as good"
+    fix = f"export it as one of {', '.join(LABELS)}; if it holds none, take it out or say --format pairs"
+    return error(path.relative_to(root).as_posix(), what, fix)
 
 
 def _scan(root: Path, found: Found, reading: Reading, broken: Sequence[Problem]) -> Listing:
@@ -74,9 +91,11 @@ def _scan(root: Path, found: Found, reading: Reading, broken: Sequence[Problem])
     return Listing(root, listing.layout, listing.rows, (*broken, *listing.problems), listing.ids)
 
 
-def _found(root: Path, only: Path | None, wanted: str | None, broken: list[Problem]) -> list[Found]:
+def _found(
+    root: Path, only: Path | None, wanted: str | None, broken: list[Problem], unknown: list[Path]
+) -> list[Found]:
     """What there is: files of labels first, then arrangements of files; a folder of images and masks last."""
-    files = label_files(root, only, broken)
+    files = label_files(root, only, broken, unknown)
     found = [Found(name, tuple(paths)) for name, paths in sorted(files.items())]
     if only is not None:
         return found
@@ -91,8 +110,8 @@ def _found(root: Path, only: Path | None, wanted: str | None, broken: list[Probl
     return found
 
 
-def label_files(root: Path, only: Path | None, broken: list[Problem]) -> dict[str, list[Path]]:
-    """The files of labels by format; what looks like one and cannot be read is a problem."""
+def label_files(root: Path, only: Path | None, broken: list[Problem], unknown: list[Path]) -> dict[str, list[Path]]:
+    """The files of labels by format; one that cannot be read is a problem, one that is something else is unknown."""
     files: dict[str, list[Path]] = defaultdict(list)
     known: dict[tuple[Path, str], str] = {}  # the format of a folder's first file: LabelMe writes one an image
     for path in [only] if only is not None else _candidates(root):
@@ -108,6 +127,8 @@ def label_files(root: Path, only: Path | None, broken: list[Problem]) -> dict[st
         if name is not None:
             known[key] = name
             files[name].append(path)
+        elif path.name not in _OURS:
+            unknown.append(path)
     return files
 
 
