@@ -346,14 +346,19 @@ def _alive(session: int) -> list[str]:
 def test_ctrl_c_leaves_no_process_behind_and_says_how_to_go_on(parts: Path, tmp_path: Path) -> None:
     output = tmp_path / "bench"
     options = ["--real", "1", "--seeds", "2", "--arms", "real", "--steps", "9999", "--workers", "2", "--device", "cpu"]
-    script = "from flawsmith.cli import main; main()"
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # tests in a background ignore it
+    script = f"{heard}; from flawsmith.cli import main; main()"
     command = [sys.executable, "-c", script, "benchmark", str(parts), *options, "-o", str(output)]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 120
         while len(list(output.glob("trials/*/real-1/arms/real/model"))) < 2 and time.monotonic() < end:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:  # or the wait for it would never end
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130 and said.endswith(INTERRUPTED + "\n") and "Traceback" not in said
     end = time.monotonic() + 5
     while _alive(process.pid) and time.monotonic() < end:  # the one that counts multiprocessing's resources goes last
