@@ -61,7 +61,7 @@ class Kept:
 def convert(data: Data, output: Path, to: str, **options: Any) -> Iterator[dict[str, Any]]:
     """Writes the data set into a new folder in the format `to`; `options` are the writer's own.
 
-    Yields {"done", "count"}; the last item has "kept", a list of Kept, and "images". Raises UserError.
+    Yields {"task", "done", "count"}; the last item has "kept", a list of Kept. Raises UserError.
     """
     if to not in _WRITERS:
         raise UsageError("--to", f"a format that is written is one of {', '.join(WRITTEN)}", to)
@@ -75,7 +75,7 @@ def convert(data: Data, output: Path, to: str, **options: Any) -> Iterator[dict[
         left = writer.add(picture)
         found = zip(picture.instances, left, strict=True)
         kept += [Kept(picture.name, one.defect, one.patch.area, iou) for one, iou in found]
-        yield {"done": done, "count": len(dataset.records)}
+        yield {"task": "convert", "done": done, "count": len(dataset.records)}
     writer.close()
     if to != "manifest":
         renamed: dict[str, str] = getattr(writer, "images", {})  # of formats that need names of their own
@@ -85,7 +85,7 @@ def convert(data: Data, output: Path, to: str, **options: Any) -> Iterator[dict[
         if (dataset.root / name).is_file():
             write_text(output / name, read_text(dataset.root / name))
     write_text(output / REPORT, report(kept))
-    yield {"done": len(names), "count": len(names), "kept": kept, "images": len(names)}
+    yield {"task": "convert", "done": len(names), "count": len(names), "kept": kept}
 
 
 def writer_of(name: str) -> type[Writer]:
