@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from labels import REAL, needs_real
 from PIL import Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
@@ -341,11 +342,8 @@ def test_what_is_taken_for_coco(document: Any, is_coco: bool) -> None:
     assert matches(document) is is_coco
 
 
-REAL = Path(__file__).parent.parent.parent / "shared/annotations"
-
-
 @pytest.mark.parametrize(("name", "crowds"), [("cvat_coco_polygons__SakibAhmedShuva", 0), ("labelbox_coco_rle", 10)])
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real exports are not here")
+@needs_real
 def test_real_exports_are_read_as_the_reference_library_does(tmp_path: Path, name: str, crowds: int) -> None:
     path = REAL / f"{name}.json"
     file = load_json(path)

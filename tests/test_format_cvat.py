@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from labels import REAL, needs_real
 from PIL import Image
 
 from flawsmith.data.errors import UserError
@@ -21,7 +22,6 @@ from flawsmith.data.resolve import resolve
 
 HEIGHT, WIDTH = 47, 61
 PLAIN = Reading()
-REAL = Path("/work/shared/annotations")
 shared_folder = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -648,7 +648,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 # Real exports
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real exports are not here")
+@needs_real
 @pytest.mark.parametrize("file", sorted(REAL.glob("cvat*.xml")), ids=lambda path: path.stem)
 def test_real_exports(tmp_path: Path, file: Path) -> None:
     """Every image and object is either read or told of; the two of datumaro have lines, points and empty labels."""

@@ -5,12 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fuzz
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import fuzz
 from fuzz import Broken, Worker
 from fuzz_seeds import Seed, seeds
 
