@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce, wraps
 from pathlib import Path
@@ -22,11 +25,17 @@ if TYPE_CHECKING:
     from flawsmith.data.formats.reading import Source
     from flawsmith.data.record import Record
     from flawsmith.data.select import Selection
+    from flawsmith.gan.production.config import GenerateConfig
+    from flawsmith.gan.production.shard import Shard
     from flawsmith.segment.benchmark.cell import Budget
 
 WRITTEN = ["coco", "cvat", "labelme", "labelstudio", "yolo", "mvtec", "png", "webdataset", "imagefolder", "manifest"]
 WORK = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"  # of a bar whose unit says nothing
 INTERRUPTED = "interrupted: give the same command again to go on"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what schedulers send before they kill."""
 
 
 class App(click.Group):
@@ -39,22 +48,48 @@ class App(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; exit codes 0 done, 1 bad data, 2 usage, 3 partly done, 130 interrupted."""
         try:
-            return super().invoke(ctx)
+            with stoppable():
+                return super().invoke(ctx)
         except UserError as error:
             fail(ctx, f"Error: {error}", error.exit_code)
         except BrokenPipeError:
             raise  # click ends quietly when a reader such as head has left
         except OSError as error:
             fail(ctx, f"Error: {error.filename or 'the system'}: {error.strerror or error}", 1)
+        except Terminated:
+            fail(ctx, INTERRUPTED, 143)
         except KeyboardInterrupt:
             fail(ctx, INTERRUPTED, 130)
 
 
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it SIGINT and SIGTERM stop the command in order; a second one ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signals
+        return
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for one in before:
+            signal.signal(one, lambda again, _: os._exit(128 + again))
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    ours = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, stop) for one in ours}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
     """Ends the command with one line on stderr, whatever characters a file's name has."""
+    from flawsmith.data.distributed import Place
     from flawsmith.data.problem import printable
 
-    click.echo(printable(message.replace("\n", "\\n")), err=True)
+    who = "" if Place.here().is_first else f"{Place.here()}: "
+    click.echo(printable(who + message.replace("\n", "\\n")), err=True)
     ctx.exit(exit_code)
 
 
@@ -86,6 +121,36 @@ def to_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[
     if not all(word == "all" or (word.isascii() and word.isdigit()) for word in words):
         raise UsageError("--real", "budgets are numbers, or all, with commas between them", value)
     return tuple("all" if word == "all" else int(word) for word in words)
+
+
+def to_counts(ctx: click.Context, param: click.Parameter, value: str) -> int | dict[str, int]:
+    """The images of "1000", or those of each class of "scratch=500,pit=200"."""
+    rule = "a number from 1 on, or numbers of classes as in scratch=500,pit=200"
+    pairs = [word.rpartition("=")[::2] for word in value.split(",") if word.strip()]
+    counts = {
+        name.strip(): int(number) for name, number in pairs if number.strip().isascii() and number.strip().isdigit()
+    }
+    if len(counts) < len(pairs) or not counts or min(counts.values()) < 1 or ("" in counts and len(counts) > 1):
+        raise UsageError("-n/--count", rule, value)
+    return counts.get("") or counts
+
+
+def to_range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """The range of "1:3"; of "2" it is 2 to 2."""
+    if value is None:
+        return None
+    low, _, high = value.partition(":")
+    try:
+        return float(low), float(high or low)
+    except ValueError:
+        raise UsageError(param.opts[-1], "a range LOW:HIGH, as in 1:3", value) from None
+
+
+def to_shard(ctx: click.Context, param: click.Parameter, value: str | None) -> Shard | None:
+    """The shard of "2/8"."""
+    from flawsmith.gan.production.shard import Shard
+
+    return None if value is None else Shard.parse(value)
 
 
 def stack(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -135,7 +200,6 @@ steps = click.option("--steps", type=click.IntRange(min=0), help="Training steps
 workers = click.option(
     "--workers", type=click.IntRange(min=1), default=cores, help="Processes.", show_default="one a core"
 )
-count = click.option("-n", "--count", type=click.IntRange(min=1), required=True, help="Images to paint.")
 painter = click.option(
     "--painter",
     type=click.Choice(["gan", "paste", "poisson", "procedural"]),
@@ -143,7 +207,125 @@ painter = click.option(
     show_default=True,
     help="Who paints: the GAN, or one of the baselines with the same shapes and places.",
 )
-painting = stack(count, painter, workers)
+shard = click.option(
+    "--shard",
+    metavar="I/N",
+    callback=to_shard,
+    help="Paint every N-th image, into OUTPUT/shard-I-of-N; auto or auto/N in a job array.",
+)
+executor = click.option(
+    "--executor",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Who runs the workers: this machine, or a Ray cluster (extra: cluster).",
+)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What is painted, and by whom."""
+
+    count: int | Mapping[str, int]
+    painter: str
+    balance: bool
+    good: float
+    defects: tuple[float, float] | None
+    distance: int
+    size: tuple[float, float] | None
+    severity: tuple[float, float] | None
+    rotation: tuple[float, float] | None
+    position: str
+    region: str
+    gate: bool
+    image_format: str
+    compression: int
+    workers: int
+    shard: Shard | None
+    executor: str
+
+    def config(self, classes: tuple[str, ...] | None) -> GenerateConfig:
+        """The configuration that the options make."""
+        from flawsmith.gan.control import Control
+        from flawsmith.gan.gate import GateConfig
+        from flawsmith.gan.production.config import GenerateConfig
+        from flawsmith.gan.scene import SceneConfig
+
+        defects = None if self.defects is None else (int(self.defects[0]), int(self.defects[1]))
+        wishes = given(defects=defects, size=self.size, severity=self.severity, rotation=self.rotation)
+        control = Control(**wishes, anywhere=self.position == "anywhere", distance=self.distance)
+        counts = {"counts": tuple(self.count.items())} if isinstance(self.count, Mapping) else {"count": self.count}
+        return GenerateConfig(
+            **counts,
+            **given(classes=classes),
+            balance=self.balance,
+            good=self.good,
+            painter=self.painter,
+            scene=SceneConfig(control=control),
+            gate=GateConfig(copies=self.gate, critic=self.gate),
+            image_format=self.image_format,
+            level=self.compression,
+        )
+
+
+painting = bundle(
+    "painting",
+    Painting,
+    click.option(
+        "-n",
+        "--count",
+        metavar="N|A=N,B=N",
+        callback=to_counts,
+        required=True,
+        help="Images to paint: of all classes in equal shares, or of each.",
+    ),
+    painter,
+    click.option("--balance", is_flag=True, help="Equal shares of real and painted images together."),
+    click.option(
+        "--good", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Share of the set left untouched."
+    ),
+    click.option("--defects", metavar="A:B", callback=to_range, help="On an image.", show_default="as on real ones"),
+    click.option(
+        "--distance", type=click.IntRange(min=0), default=6, show_default=True, help="Pixels between two defects."
+    ),
+    click.option(
+        "--size", metavar="A:B", callback=to_range, help="Longer side, in pixels.", show_default="as real ones"
+    ),
+    click.option(
+        "--severity", metavar="A:B", callback=to_range, help="Times the painter's contrast.", show_default="1"
+    ),
+    click.option(
+        "--rotation", metavar="A:B", callback=to_range, help="Degrees from the real ones.", show_default="as real ones"
+    ),
+    click.option(
+        "--position",
+        type=click.Choice(["real", "anywhere"]),
+        default="real",
+        show_default=True,
+        help="In surroundings like those of the real ones, or anywhere in the region.",
+    ),
+    click.option(
+        "--region",
+        metavar="PATH",
+        default="auto",
+        show_default=True,
+        help="Where defects may be: a mask for all parts, a folder with one for each, or auto.",
+    ),
+    click.option("--gate/--no-gate", default=True, help="Paint again what is a near-copy or unlike the real ones."),
+    click.option(
+        "--image-format",
+        type=click.Choice(["png", "tiff", "webp", "bmp"]),
+        default="png",
+        show_default=True,
+        help="Lossless.",
+    ),
+    click.option(
+        "--compression", type=click.IntRange(0, 9), default=1, show_default=True, help="Higher: smaller, slower."
+    ),
+    workers,
+    shard,
+    executor,
+)
 
 
 reading = (
@@ -203,7 +385,11 @@ learning = bundle("learning", Learning, data_set, split_file, real, class_names)
 
 
 def show(facts: Mapping[str, Any], as_json: bool) -> None:
-    """Prints facts as one line of JSON, or as one line each."""
+    """Prints facts as one line of JSON, or as one line each; of processes that train together, the first one does."""
+    from flawsmith.data.distributed import Place
+
+    if not Place.here().is_first:
+        return
     if as_json:
         click.echo(json.dumps(facts, default=str))
         return
@@ -368,6 +554,7 @@ def split(folder: Source, output: Path, test: float, seed: int, dry_run: bool, a
 @common
 def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> None:
     """Learn how the defects look: fit the GAN."""
+    from flawsmith.data.distributed import joined
     from flawsmith.gan.fit import fit as fit_gan
     from flawsmith.gan.trainer import FitConfig
 
@@ -378,25 +565,39 @@ def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> 
     if common.dry_run:
         show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    follow(fit_gan(selection, config, output, common.seed, common.device))
+    with joined(common.device) as group:
+        follow(group.told(fit_gan(selection, config, output, common.seed, common.device, group)))
     show(facts, common.as_json)
 
 
-@main.command(epilog=example("flawsmith preview runs/parts -o sheet.png"))
-@run_folder
-@click.option("-o", "--output", type=FILE, required=True, help="Picture to write.")
+@main.command(epilog=example("flawsmith preview runs/parts -o sheets/"))
+@click.argument("folder", metavar="RUN|SET", type=FOLDER)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="A .png, an .html, or a folder for both."
+)
 @click.option("--clean", type=DATA, help="Paint on these good parts.", show_default="where the real defects were")
 @split_file
 @painter
 @common
-def preview(run: Path, output: Path, clean: Path | None, split: Path | None, painter: str, common: Common) -> None:
-    """Paint a sheet of defects of each class to look at."""
-    from flawsmith.data.clean import good_parts
-    from flawsmith.gan.preview import preview as paint_sheet
+def preview(folder: Path, output: Path, clean: Path | None, split: Path | None, painter: str, common: Common) -> None:
+    """Show what a run paints, or what a painted set holds.
 
+    Of a run: contact sheets, one for each class, over severities and over latents. Of a set: a page on which images can
+    be rejected; it saves a list for flawsmith prune.
+    """
+    from flawsmith.data.clean import good_parts
+    from flawsmith.data.painted_set import is_painted_set
+    from flawsmith.gan.preview import preview as paint_sheet
+    from flawsmith.gan.review import review
+
+    if is_painted_set(folder):
+        if not common.dry_run:
+            follow(review(folder, output))
+        show({"images of": folder, "output": output}, common.as_json)
+        return
     parts, seed, device = good_parts(clean, split) if clean else None, common.seed, common.device
     if not common.dry_run:
-        paint_sheet(run, parts, output, seed, device, painter)
+        paint_sheet(folder, parts, output, seed, device, painter)
     where = "the places of the real defects" if parts is None else f"{len(parts)} good parts"
     show({"painted on": where, "painter": painter, "output": output, "device": device, "seed": seed}, common.as_json)
 
@@ -411,30 +612,34 @@ def preview(run: Path, output: Path, clean: Path | None, split: Path | None, pai
 @common
 def generate(
     run: Path,
-    clean: Path,
+    clean: Path | Source,
     split: Path | None,
     classes: tuple[str, ...] | None,
     output: Path,
-    count: int,
-    painter: str,
-    workers: int,
+    painting: Painting,
     common: Common,
 ) -> None:
     """Paint a labelled data set onto good parts.
 
-    Writes images, masks, a manifest, COCO annotations and the provenance of every image. Exit code 3 if some
-    images had to be given up.
+    Writes images, masks, a manifest, COCO annotations, the provenance of every image and a data card. Exit code 3 if
+    some images had to be given up.
     """
     from flawsmith.data.clean import good_parts
-    from flawsmith.gan.generate import generate as paint
-    from flawsmith.gan.worker import GenerateConfig
+    from flawsmith.data.region import with_regions
+    from flawsmith.gan.production.execute import executor_of
+    from flawsmith.gan.production.generate import How
+    from flawsmith.gan.production.generate import generate as paint
 
-    parts, config = good_parts(clean, split), GenerateConfig(**given(count=count, painter=painter, classes=classes))
-    facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": common.device}
+    config, seed, device = painting.config(classes), common.seed, common.device
+    parts = with_regions(good_parts(clean, split), painting.region)
+    output = output / painting.shard.folder if painting.shard else output
+    facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": device}
     if common.dry_run:
-        show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
+        show({**facts, "seed": seed, "config": asdict(config)}, common.as_json)
         return
-    follow(paint(run, parts, config, output, common.seed, common.device, workers))
+    where = {"run": str(run), "clean": str(clean), "region": painting.region}
+    how = How(painting.workers if device.type == "cpu" else 1, executor_of(painting.executor))
+    follow(paint(run, parts, config, output, seed, device, shard=painting.shard, where=where, how=how))
     show(facts, common.as_json)
 
 
@@ -453,17 +658,83 @@ def augment(
     output: Path,
     run: Path | None,
     steps: int | None,
-    count: int,
-    painter: str,
-    workers: int,
+    painting: Painting,
     common: Common,
 ) -> None:
     """Fit and generate in one, on the data set's own good parts."""
     run = run or output.with_name(f"{output.name}-run")
-    learned = steps if painter == "gan" else 0  # the other painters need no training
+    learned = steps if painting.painter == "gan" else 0  # the other painters need no training
     ctx.invoke(fit, output=run, steps=learned, **vars(learning), **vars(common))
     source = {"run": run, "clean": learning.folder, "split": learning.split, "classes": learning.classes}
-    ctx.invoke(generate, **source, output=output, count=count, painter=painter, workers=workers, **vars(common))
+    ctx.invoke(generate, **source, output=output, **vars(painting), **vars(common))
+
+
+@main.command(epilog=example("flawsmith merge painted/ -o whole/"))
+@click.argument("shards", nargs=-1, required=True, type=FOLDER)
+@output
+@dry_run
+@as_json
+def merge(shards: tuple[Path, ...], output: Path, dry_run: bool, as_json: bool) -> None:
+    """Join the shards of a painted set, or folders of shards.
+
+    Compares every file with its digest; the result has the bytes that one machine would have written.
+    """
+    from flawsmith.gan.production.merge import merge as join
+    from flawsmith.gan.production.merge import shards_of
+
+    facts = {"shards": len(shards_of(shards)), "output": output}
+    if not dry_run:
+        follow(join(shards, output))
+    show(facts, as_json)
+
+
+@main.command(epilog=example("flawsmith prune painted/ rejected.json"))
+@click.argument("folder", metavar="SET", type=FOLDER)
+@click.argument("rejected", type=FILE)
+@click.option("-o", "--output", type=FOLDER, help="Leave SET as it is, and prune a copy here.", show_default="none")
+@as_json
+def prune(folder: Path, rejected: Path, output: Path | None, as_json: bool) -> None:
+    """Drop the images that a person rejected on a set's preview.
+
+    REJECTED is the file that the page saves. The images are moved to SET/pruned, and stay dropped when the set's
+    generate command is given again.
+    """
+    from flawsmith.data.prune import prune as drop
+
+    show({**drop(folder, rejected, output), "output": output or folder}, as_json)
+
+
+@main.command(epilog=example("flawsmith replay painted/ 000012"))
+@click.argument("folder", metavar="SET", type=FOLDER)
+@click.argument("image", metavar="ID")
+@click.option("--run", type=FOLDER, help="The run that painted it.", show_default="where it was")
+@click.option("--clean", type=DATA, help="Data set of the clean part.", show_default="where it was")
+@click.option("--region", metavar="PATH", help="The region of interest.", show_default="where it was")
+@click.option("-o", "--output", type=FOLDER, help="Folder to keep the new image and mask in.", show_default="none")
+@device
+@as_json
+def replay(
+    folder: Path,
+    image: str,
+    run: Path | None,
+    clean: Path | None,
+    region: str | None,
+    output: Path | None,
+    device: torch.device,
+    as_json: bool,
+) -> None:
+    """Paint one image of a set again, and compare.
+
+    ID is an image's provenance id, number or file name. Exit code 1 if anything differs, with what does.
+    """
+    from flawsmith.gan.production.replay import replay as paint_again
+
+    found = paint_again(folder, image, device, run, clean, region, output)
+    facts = {"image": found.entry.get("image", image), "same": not found.different}
+    show({**facts, **({"versions": found.versions} if found.versions else {})}, as_json)
+    if found.different:
+        why = f"painted with other versions: {found.versions}" if found.versions else "the versions are the same"
+        raise UserError(folder, f"image {image} must be the same again", f"another {', '.join(found.different)}", why)
 
 
 @main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
@@ -482,6 +753,7 @@ def train(
     learning: Learning, synthetic: Path | None, network: str | None, output: Path, steps: int | None, common: Common
 ) -> None:
     """Train the segmenter on real and, if given, painted defects."""
+    from flawsmith.data.distributed import joined
     from flawsmith.data.painted import painted_records
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.train import train as train_model
@@ -493,7 +765,8 @@ def train(
     if common.dry_run:
         show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
-    follow(train_model(selection, painted, config, output, common.seed, common.device))
+    with joined(common.device) as group:
+        follow(group.told(train_model(selection, painted, config, output, common.seed, common.device, group)))
     show(facts, common.as_json)
 
 
@@ -626,3 +899,7 @@ def benchmark(
     if last["failed"]:
         why = "; ".join(f"{cell}: {reason}" for cell, reason in last["failed"].items())
         raise PartlyDone(output, "not everything could be finished", why, "the same command tries it again")
+
+
+if __name__ == "__main__":
+    main()

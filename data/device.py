@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flawsmith.data.distributed import Place
 from flawsmith.data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,19 +17,26 @@ _FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, ARM: names in 
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """ "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"; raises UsageError where it is absent."""
+    """ "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"; raises UsageError where it is absent.
+
+    Under torchrun "auto" and "cuda" are the GPU of this process: the first process of a machine has its first GPU.
+    """
     import torch
 
-    if name == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    if name == "cpu":
+    here = Place.here()
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
+    if ":" in name and here.local_world > 1:
+        raise UsageError("--device", "under torchrun every process has a GPU of its own", name, "use --device auto")
+    if name in ("auto", "cuda"):
+        name = f"cuda:{here.local_rank}"
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not (index.isascii() and index.isdigit())):
         raise UsageError("--device", "a device is auto, cpu, cuda or cuda:N", name)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(index or 0) >= count:
-        raise UsageError("--device", f"{name} is not there", f"{count} GPUs", "use --device auto")
+        fix = "start a process for each GPU, no more" if count and here.local_world > 1 else "use --device auto"
+        raise UsageError("--device", f"{name} is not there", f"{count} GPUs", fix)
     return torch.device("cuda", int(index or 0))
 
 

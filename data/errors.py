@@ -1,5 +1,7 @@
 """The one base class of the errors that a user can cause; the CLI prints these, and only these, as one line."""
 
+from typing import Any
+
 
 class UserError(Exception):
     """Something a user can mend: `where` (a file, folder or option), the broken rule, the value found, the fix."""
@@ -15,6 +17,10 @@ class UserError(Exception):
         super().__init__("; ".join(parts))
         self.where, self.rule, self.fix = str(where), rule, fix
         self.found = str(found) if isinstance(found, BaseException) else found  # itself it would hold all it has seen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors go from one process to another: an exception is rebuilt from its message alone, unless told how."""
+        return type(self), (self.where, self.rule, self.found, self.fix)
 
 
 class UsageError(UserError):

@@ -26,9 +26,13 @@ _FIXES = {
 }
 
 
-def cannot_write(path: Path, error: OSError) -> UserError:
+class CannotWrite(UserError):
+    """The system refused to write: disk full, read-only, no permission, name too long."""
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
     """The one-line error for a failed write to `path`: the system's reason, and the fix where one is known."""
-    return UserError(path, "cannot be written", error.strerror or str(error), _FIXES.get(error.errno or 0))
+    return CannotWrite(path, "cannot be written", error.strerror or str(error), _FIXES.get(error.errno or 0))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Drawing a shape: a real mask's signed distance, moved by an affine and an elastic map, cut at the right level."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,7 @@ def _bend(params: ShapeParams, size: tuple[int, int]) -> Field:
     return np.asarray(rows @ points @ columns.T, np.float32)
 
 
+@lru_cache(maxsize=256)
 def _splines(length: int) -> Field:
     """Cubic B-spline weights (length, KNOTS + 3) of control points that span `length` px."""
     place = np.linspace(0, KNOTS - 1e-6, length)
@@ -134,6 +136,7 @@ def _splines(length: int) -> Field:
     weights = np.zeros((length, KNOTS + 3), np.float32)
     for k in range(4):
         weights[np.arange(length), first + k] = parts[:, k]
+    weights.flags.writeable = False  # kept for the next shape
     return weights
 
 

@@ -1,6 +1,7 @@
 """Fitting the painter: the loop around the trainer, its checkpoints, and what it does when training goes wrong."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from flawsmith.data.checkpoint import load, save
+from flawsmith.data.distributed import ALONE, Group
 from flawsmith.data.errors import UserError
 from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
@@ -23,52 +25,60 @@ RETURNS = 4  # times that a diverged run goes back to its last good state before
 
 
 def fit(
-    selection: Selection, config: FitConfig, output: Path, seed: int, device: torch.device
+    selection: Selection, config: FitConfig, output: Path, seed: int, device: torch.device, group: Group = ALONE
 ) -> Iterator[dict[str, Any]]:
-    """Learn the defects of `selection` into `output`; yields {"step", "steps", losses}; resumes by itself."""
+    """Learn the defects of `selection` into `output`; yields {"step", "steps", losses}; resumes by itself.
+
+    In a group every process calls it with the same arguments but the device; the first one alone writes.
+    """
+    group.refuse_small(config.batch)
     plan = {
         "config": asdict(config),
         "classes": list(selection.classes),
         "seed": seed,
         "defects": [record.name for record in selection.defects],
     }
-    open_run(output, plan)
-    write_sources(output, (*selection.defects, *selection.good))
-    bank = open_bank(output / "bank.safetensors", selection, seed)
-    if config.steps == 0 or (output / "generator.safetensors").exists():
+    group.agree("torchrun", "every process must be given the same command and data", plan)
+    group.lead(lambda: prepare(selection, plan, output, seed))
+    there = [(output / f"{name}.safetensors").exists() for name in ("bank", "generator", "state")]
+    group.agree(output, "every process must see the same output folder", there)
+    bank = Bank.load(output / "bank.safetensors")
+    if config.steps == 0 or there[1]:
         return
-    trainer = Trainer(bank.channels, len(bank.classes), config, seed, device)
+    trainer = Trainer(bank.channels, len(bank.classes), config, seed, device, group)
     trainer.game.appearance.standardise(*measure(bank, config.patch))
     yield from run(trainer, bank, selection, config, output)
-    finish(trainer, bank, output)
-    (output / "state.safetensors").unlink(missing_ok=True)
+    group.lead(lambda: finish(trainer, bank, output))
 
 
-def open_bank(path: Path, selection: Selection, seed: int) -> Bank:
-    """The bank of a run that was begun, or a new one, written before it is used."""
-    if not path.exists():
-        build(selection, seed).save(path)
-    return Bank.load(path)
+def prepare(selection: Selection, plan: dict[str, Any], output: Path, seed: int) -> None:
+    """Start the folder or take it up; the bank is written before it is used."""
+    open_run(output, plan)
+    write_sources(output, (*selection.defects, *selection.good))
+    if not (output / "bank.safetensors").exists():
+        build(selection, seed).save(output / "bank.safetensors")
 
 
 def run(
     trainer: Trainer, bank: Bank, selection: Selection, config: FitConfig, output: Path
 ) -> Iterator[dict[str, Any]]:
     """The steps that are left, with checkpoints, samples and a return to the last good state after a divergence."""
-    seed, saved = trainer.seed, output / "state.safetensors"
+    seed, saved, share, group = trainer.seed, output / "state.safetensors", trainer.share, trainer.share.group
     step = attempt = 0
     if saved.exists():
         tensors, about = load(saved)
         trainer.restore(tensors)
         step, attempt = int(about["step"]), int(about["attempt"])
+    group.agree(output, "every process must see the same checkpoint", step)
+    trainer.align()
     good_state, good_step = trainer.state(), step
     reals = RealPatches(bank, config.patch, seed)
-    blanks = BlankPatches(bank, selection.good, config.patch, config.blanks, seed)
-    with LossLog(output / "losses.jsonl", step) as log:
+    blanks = BlankPatches(bank, selection.good, config.patch, config.blanks, seed, group)
+    with LossLog(output / "losses.jsonl", step) if group.is_first else nullcontext() as log:
         while step < trainer.steps:
             try:
-                real = reals.batch(step, config.batch)
-                losses = trainer.step(step, real, blanks.batch(step, real.defect), attempt)
+                real = reals.batch(step, config.batch, share.rows)
+                losses = trainer.step(step, real, blanks.batch(step, real.defect, share.start), attempt)
             except Diverged:
                 attempt += 1
                 if attempt > RETURNS:
@@ -82,17 +92,22 @@ def run(
                 step, trainer.skipped = good_step, 0
                 continue
             step += 1
-            log.write({"step": step, **losses})
+            if log is not None:
+                log.write({"step": step, **losses})
             if step % config.save_every == 0 and not trainer.skipped:
                 good_state, good_step = trainer.state(), step
-                save(saved, good_state, {"step": step, "attempt": attempt})
-            if step % config.sample_every == 0 or step == trainer.steps:
+                if group.is_first:
+                    save(saved, good_state, {"step": step, "attempt": attempt})
+            if group.is_first and (step % config.sample_every == 0 or step == trainer.steps):
                 write_samples(output / "samples" / f"{step:06d}.png", trainer, reals, blanks)
             yield {"step": step, "steps": trainer.steps, "loss": losses["rebuilt"], **losses}
 
 
 def finish(trainer: Trainer, bank: Bank, output: Path) -> None:
-    """Write the averaged generator with the latents of the real defects: all that painting needs beside the bank."""
+    """Write the averaged generator with the latents of the real defects: all that painting needs beside the bank.
+
+    The checkpoint has no further use, and is removed.
+    """
     measured, defect = measure(bank, trainer.config.patch)
     appearance = trainer.game.appearance.cpu()
     latents = Latents((measured - appearance.centre[defect]) / appearance.scale[defect], defect)
@@ -102,3 +117,4 @@ def finish(trainer: Trainer, bank: Bank, output: Path) -> None:
         {name: value.cpu().contiguous() for name, value in tensors.items()} | latents.tensors(),
         {"generator": asdict(trainer.average.config), "classes": list(bank.classes), "fit": asdict(trainer.config)},
     )
+    (output / "state.safetensors").unlink(missing_ok=True)

@@ -1,12 +1,17 @@
-"""The adversarial game: three networks and one step of each. Knows no data set, no logging, no averaging."""
+"""The adversarial game: three networks and one step of each. Knows no data set, no logging, no averaging.
+
+A process may hold only a share of a batch. What is random is drawn for the whole batch, and its rows are taken; every
+loss is a mean over items, so that the losses of the shares, weighted by their sizes, are the loss of the batch.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from flawsmith.data.distributed import Share
 from flawsmith.gan.appearance import NOISE, Appearance, appearance_size
 from flawsmith.gan.diffaug import apply_jitter, sample_jitter
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig
@@ -64,24 +69,25 @@ class Game(nn.Module):
         self.discriminator = Discriminator(DiscriminatorConfig(channels, classes))
         self.appearance = Appearance(channels, classes)
 
-    def paint(self, real: Real, blank: Blank, rng: torch.Generator) -> "Painted":
+    def paint(self, real: Real, blank: Blank, rng: torch.Generator, share: Share) -> "Painted":
         """Both branches in one pass: real defects repainted from their own latent, clean patches from mixtures."""
         own = self.appearance(real.image, real.healed, real.mask, real.defect)
-        drawn = self.mix(own, real.defect, rng)
+        drawn = self.mix(own, real.defect, rng, share)
         clean = torch.cat([real.healed, blank.clean])
         mask = torch.cat([real.mask, blank.mask])
         defect = torch.cat([real.defect, blank.defect])
         latent = torch.cat([own, drawn])
-        latent = latent + NOISE * normal(latent.shape, rng, latent.device)
-        content, alpha = self.generator(clean, mask, defect, latent, normal(mask.shape, rng, mask.device))
+        latent = latent + NOISE * normal_like(latent, rng, share)
+        content, alpha = self.generator(clean, mask, defect, latent, normal_like(mask, rng, share))
         return Painted(compose(clean, content, alpha), clean, mask, defect, latent)
 
-    def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator) -> Tensor:
+    def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator, share: Share) -> Tensor:
         """For each defect of the batch a latent between two of its class, as new ones will have: (N, Z) -> (N, Z)."""
+        own, classes = share.whole(own), share.whole(classes)  # nothing here is learned: no gradient is lost
         same = (classes[None] == classes[:, None]).float().cpu()
         first, second = torch.multinomial(same, 2, replacement=True, generator=rng).to(own.device).unbind(1)
         weight = torch.rand(len(own), 1, generator=rng).to(own.device)
-        return own[first].lerp(own[second], weight)
+        return share.part(own[first].lerp(own[second], weight))
 
     @contextmanager
     def fixed_critic(self) -> Iterator[None]:
@@ -92,20 +98,22 @@ class Game(nn.Module):
         finally:
             self.discriminator.requires_grad_(True)
 
-    def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator) -> Tensor:
+    def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator, share: Share) -> Tensor:
         """The discriminator's logits (N, 3) behind augmentation, for real and painted alike."""
-        image, mask = apply_jitter(sample_jitter(len(image), rng), image, mask)
+        image, mask = jittered(image, mask, rng, share)
         result: Tensor = self.discriminator(image, mask, defect)
         return result
 
-    def discriminator_loss(self, real: Real, painted: "Painted", step: int, rng: torch.Generator) -> Terms:
+    def discriminator_loss(
+        self, real: Real, painted: "Painted", step: int, rng: torch.Generator, share: Share
+    ) -> Terms:
         """Real beats painted, and beats real pixels under a wrong mask or nothing under a right one; gentle slopes."""
-        wrong, wrong_mask = self.wrong_pairs(real, rng)
+        wrong, wrong_mask = self.wrong_pairs(real, rng, share)
         count = len(real.image)
         image = torch.cat([real.image, painted.image.detach(), wrong])
         mask = torch.cat([real.mask, painted.mask, wrong_mask])
         defect = torch.cat([real.defect, painted.defect, real.defect])
-        image, mask = apply_jitter(sample_jitter(len(image), rng), image, mask)
+        image, mask = jittered(image, mask, rng, share)
         logits = self.discriminator(image, mask, defect)
         good, fake, off = logits[:count], logits[count:-count], logits[-count:]
         game = relativistic(good.repeat(2, 1), fake) + relativistic(good, off)
@@ -118,25 +126,24 @@ class Game(nn.Module):
             image[kept],
             logits[kept],
             self.config.sigma,
-            normal(image[kept].shape, rng, image.device),
+            normal_like(image[kept], rng, share),
         )
         return game + self.config.smooth * self.config.smooth_every * slope, {**parts, "d_slope": slope.item()}
 
-    def wrong_pairs(self, real: Real, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def wrong_pairs(self, real: Real, rng: torch.Generator, share: Share) -> tuple[Tensor, Tensor]:
         """Negatives that are not painted: healed surface under the right mask; the real defect under a moved mask."""
-        count = len(real.image)
-        half = torch.rand(count, generator=rng) < 0.5
+        half = share.part(torch.rand(share.total, generator=rng) < 0.5)
         moved = torch.roll(real.mask, tuple(int(v) for v in torch.randint(8, 40, (2,), generator=rng)), (2, 3))
         half = half.to(real.image.device)[:, None, None, None]
         return torch.where(half, real.healed, real.image), torch.where(half, real.mask, moved)
 
-    def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator) -> Terms:
+    def generator_loss(self, real: Real, painted: "Painted", rng: torch.Generator, share: Share) -> Terms:
         """Painted beats real; the paired branch reconstructs; the other shows what its latent says."""
         count, weights = len(real.image), self.config
         with self.fixed_critic():
             with torch.no_grad():
-                good = self.judge(real.image, real.mask, real.defect, rng)
-            fake = self.judge(painted.image, painted.mask, painted.defect, rng)
+                good = self.judge(real.image, real.mask, real.defect, rng, share)
+            fake = self.judge(painted.image, painted.mask, painted.defect, rng, share)
         game = relativistic(fake, good.repeat(2, 1))
         copy, original = painted.image[:count], real.image
         rebuilt = masked_l1(copy, original, real.mask) + masked_l1(gradients(copy), gradients(original), real.mask)
@@ -159,6 +166,13 @@ class Painted:
     latent: Tensor
 
 
-def normal(shape: tuple[int, ...] | torch.Size, rng: torch.Generator, device: torch.device) -> Tensor:
-    """Standard normal numbers, drawn on the CPU so that a seed means the same on every device."""
-    return torch.randn(shape, generator=rng).to(device)
+def normal_like(part: Tensor, rng: torch.Generator, share: Share) -> Tensor:
+    """Standard normal numbers for items (N, ...), drawn on the CPU so that a seed means the same on every device."""
+    whole = (len(part) * share.total // share.size, *part.shape[1:])
+    return share.part(torch.randn(whole, generator=rng)).to(part.device)
+
+
+def jittered(image: Tensor, mask: Tensor, rng: torch.Generator, share: Share) -> tuple[Tensor, Tensor]:
+    """Image (N, C, H, W) and mask (N, 1, H, W), augmented."""
+    drawn = sample_jitter(len(image) * share.total // share.size, rng)
+    return apply_jitter(replace(drawn, gain=share.part(drawn.gain), offset=share.part(drawn.offset)), image, mask)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flawsmith.gan.context import Survey, survey
-from flawsmith.gan.foreground import Edges, edges
+from flawsmith.gan.foreground import Edges
 from flawsmith.gan.heal import HALO
 from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, fragments, grow
 
@@ -117,7 +117,7 @@ class Healed:
             image=np.where(own, self.image[window], self.healed[window]),
             mask=mask[window].copy(),
             healed=self.healed[window].copy(),
-            touches=_touches(mask, edges(self.survey.part)),
+            touches=_touches(mask, self.survey.edges),
             top=top,
             left=left,
             height=height,

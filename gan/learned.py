@@ -25,7 +25,7 @@ class LearnedPainter:
         self.generator = generator.to(device, memory_format=memory_format(device)).eval()  # type: ignore[call-overload]
         self.latents, self.device = latents, device
         # A batch is always this long, filled up with zeros, so that a kernel chosen by size cannot change a pixel.
-        self.micro_batch = 16 if device.type == "cuda" else 1
+        self.together = 16 if device.type == "cuda" else 1
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
@@ -45,19 +45,19 @@ class LearnedPainter:
         for index, job in enumerate(jobs):
             sizes.setdefault(job.mask.shape, []).append(index)
         for members in sizes.values():
-            for start in range(0, len(members), self.micro_batch):
-                chunk = members[start : start + self.micro_batch]
+            for start in range(0, len(members), self.together):
+                chunk = members[start : start + self.together]
                 done |= dict(zip(chunk, self.paint_batch([jobs[index] for index in chunk]), strict=True))
         return [done[index] for index in range(len(jobs))]
 
     @torch.no_grad()
     def paint_batch(self, jobs: Sequence[Job]) -> list[Paint]:
-        """Paint up to `micro_batch` windows of one size."""
+        """Paint up to `together` windows of one size."""
         height, width = jobs[0].mask.shape
         clean = self.stack([torch.from_numpy(job.clean.transpose(2, 0, 1)) for job in jobs])
         mask = self.stack([torch.from_numpy(job.mask[None].astype(np.float32)) for job in jobs])
-        defect = torch.zeros(self.micro_batch, dtype=torch.long)
-        latent = torch.zeros(self.micro_batch, self.latents.mean.shape[1])
+        defect = torch.zeros(self.together, dtype=torch.long)
+        latent = torch.zeros(self.together, self.latents.mean.shape[1])
         noise = torch.zeros_like(mask)
         for index, job in enumerate(jobs):
             random = rng(job.seed[0], "look", *job.seed[1:])
@@ -75,4 +75,4 @@ class LearnedPainter:
         """Images (C, H, W) as a full micro-batch whose sides the network can halve, continued at the border."""
         height, width = images[0].shape[-2:]
         batch = F.pad(torch.stack(images), (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        return F.pad(batch, (0, 0) * 3 + (0, self.micro_batch - len(images)))
+        return F.pad(batch, (0, 0) * 3 + (0, self.together - len(images)))

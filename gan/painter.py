@@ -38,6 +38,7 @@ class Painter(Protocol):
     """Paints jobs; the result of a job does not depend on the others it is painted with."""
 
     name: str
+    together: int  # jobs that it paints at once: giving it more gains nothing
 
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:
         """One Paint for each job, in order."""
@@ -48,6 +49,7 @@ class BankPainter(ABC):
     """A painter that needs nothing but the bank, and takes one job at a time."""
 
     name: str
+    together = 1
 
     def __init__(self, bank: Bank) -> None:
         self.bank = bank

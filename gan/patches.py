@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from flawsmith.data.distributed import ALONE, Group
 from flawsmith.data.image import read_image, to_float
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
@@ -18,6 +19,7 @@ from flawsmith.gan.placement import sample_place
 from flawsmith.gan.shapes import draw_shape, sample_shape
 
 Array = NDArray[np.float32]
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class RealPatches:
         present = sorted({instance.defect for instance in bank.instances})
         self.of_class = [[i for i, x in enumerate(bank.instances) if x.defect == c] for c in present]
 
-    def batch(self, step: int, count: int) -> Real:
-        """`count` patches, the classes in turn, each class's defects at random."""
-        views = [self.sample(step, i) for i in range(count)]
+    def batch(self, step: int, count: int, rows: slice = ALL) -> Real:
+        """`count` patches, or these rows of them: the classes in turn, each class's defects at random."""
+        views = [self.sample(step, i) for i in range(count)[rows]]
         stacks = [self.apply(view) for view in views]
         image, healed, mask = (torch.stack([stack[k] for stack in stacks]) for k in range(3))
         defects = torch.tensor([self.bank.instances[view.instance].defect for view in views])
@@ -96,24 +98,32 @@ class RealPatches:
 class BlankPatches:
     """Clean patches with a placed shape, drawn once from the good parts and varied by mirroring."""
 
-    def __init__(self, bank: Bank, good: Sequence[Record], patch: int, count: int, seed: int) -> None:
+    def __init__(
+        self, bank: Bank, good: Sequence[Record], patch: int, count: int, seed: int, group: Group = ALONE
+    ) -> None:
+        """`count` patches, of which each process of the group draws its share for all."""
         self.seed = seed
         self.of_class: dict[int, list[tuple[Array, NDArray[np.bool_]]]] = {}
         present = sorted({instance.defect for instance in bank.instances})
-        for index in range(count):
-            defect = present[index % len(present)]
-            found = blank_patch(bank, good, defect, patch, rng(seed, "blank patch", index))
+        share = group.share(count)
+        cleans = torch.zeros(share.size, patch, patch, bank.channels)
+        masks = torch.zeros(share.size, patch, patch, dtype=torch.uint8)  # empty: no part had room
+        for row, index in enumerate(range(count)[share.rows]):
+            found = blank_patch(bank, good, present[index % len(present)], patch, rng(seed, "blank patch", index))
             if found is not None:
-                self.of_class.setdefault(defect, []).append(found)
+                cleans[row], masks[row] = map(torch.from_numpy, found)
+        for index, (clean, mask) in enumerate(zip(share.whole(cleans), share.whole(masks).bool(), strict=True)):
+            if mask.any():
+                self.of_class.setdefault(present[index % len(present)], []).append((clean.numpy(), mask.numpy()))
         for defect in present:
             # No good part has room for this class: its own healed surroundings have to do.
             if defect not in self.of_class:
                 self.of_class[defect] = [healed_patch(bank.instances[i], patch) for i in bank.members[defect]]
 
-    def batch(self, step: int, defects: torch.Tensor) -> Blank:
-        """One patch for each wanted class (N,)."""
+    def batch(self, step: int, defects: torch.Tensor, start: int = 0) -> Blank:
+        """One patch for each wanted class (N,), of which the first is number `start` of its batch."""
         cleans, masks = [], []
-        for index, defect in enumerate(defects.tolist()):
+        for index, defect in enumerate(defects.tolist(), start):
             random = rng(self.seed, "blank batch", step, index)
             pool = self.of_class[defect]
             clean, mask = pool[int(random.integers(len(pool)))]

@@ -1,22 +1,27 @@
 """Where a new defect goes: wholly on the part, at its border if real ones are, in surroundings like theirs."""
 
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.gan.bank import Bank
-from flawsmith.gan.context import LEAST, Features, Survey, likeness, survey
-from flawsmith.gan.foreground import Edges, edges
+from flawsmith.gan.context import LEAST, Likeness, Survey, survey
 from flawsmith.gan.region import Mask, Pixels
 from flawsmith.gan.shapes import Shape, crop, draw_shape, flip
 
 OFFERS = 96  # places looked at in a round
 ROUNDS = 3
+CLOSER = 24  # of those that are looked at pixel by pixel, the likeliest first
 GAP = 3  # px that a defect away from the border stays away from it
 OVER_EDGE = 0.15  # share of a touching defect that may lie beyond the part's (curved) edge
 OPPOSITE = ((0, 2), (3, 1))  # top and bottom, left and right, among Sides
 STRETCH = 1.6  # most that a defect which spans the part is drawn out to span another one
+
+Whole = NDArray[np.int64]  # px
+
+_likeness: WeakKeyDictionary[Bank, dict[tuple[int, bool], Likeness]] = WeakKeyDictionary()  # by class and touching
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +35,16 @@ class Place:
 
     def mask(self, size: tuple[int, ...]) -> Mask:
         """The shape on an image of `size` (H, W)."""
-        mask = np.zeros(size[:2], bool)
-        height, width = self.shape.mask.shape
-        mask[self.top : self.top + height, self.left : self.left + width] = self.shape.mask
+        return self.window(0, 0, size[0], size[1])
+
+    def window(self, top: int, left: int, height: int, width: int) -> Mask:
+        """The shape in a window of the image, (height, width)."""
+        mask = np.zeros((height, width), bool)
+        own_height, own_width = self.shape.mask.shape
+        down, across = self.top - top, self.left - left
+        cut = self.shape.mask[max(-down, 0) : max(height - down, 0), max(-across, 0) : max(width - across, 0)]
+        mask[max(down, 0) : max(down + own_height, 0), max(across, 0) : max(across + own_width, 0)] = cut
         return mask
-
-
-@dataclass(frozen=True, eq=False)
-class _Offer:
-    shape: Shape
-    top: int
-    left: int
 
 
 def sample_place(clean: Pixels, shape: Shape, bank: Bank, roi: Mask | None, rng: np.random.Generator) -> Place | None:
@@ -48,34 +52,40 @@ def sample_place(clean: Pixels, shape: Shape, bank: Bank, roi: Mask | None, rng:
     return place_on(survey(clean, roi), shape, bank, rng)
 
 
-def place_on(part: Survey, shape: Shape, bank: Bank, rng: np.random.Generator) -> Place | None:
-    """As `sample_place`, on a part that was surveyed before: several defects, or several tries, on one image."""
+def place_on(part: Survey, shape: Shape, bank: Bank, rng: np.random.Generator, anywhere: bool = False) -> Place | None:
+    """As `sample_place`, on a part that was surveyed before: several defects, or several tries, on one image.
+
+    `anywhere`: on the part and off its border as real ones are, but in whatever surroundings.
+    """
     fitted = _fit(shape, part.size, bank)
-    if fitted is None or not part.allowed.any():
+    if fitted is None or part.room is None:
         return None
-    seen = _seen(shape, bank)
-    rims = edges(part.part)
     most_outside = OVER_EDGE if any(shape.touches) else 0.0
     for turn in range(ROUNDS):
-        offers = _offers(fitted, part, rims, rng)
-        boxes = np.array([_box(offer) for offer in offers])
+        offers = _Offers.draw(fitted, part, rng)
         # Half of what is needed, since the sums are coarse: the exact test follows.
-        possible = np.flatnonzero(part.boxes(part.sums.allowed, boxes) >= 0.5 * fitted.mask.mean())
-        if not possible.size:
-            continue
-        weights = likeness(part.features(boxes[possible]), seen)
-        for k in rng.choice(possible.size, min(possible.size, 24), replace=False, p=_all_positive(weights)):
-            offer = offers[possible[k]]
-            if _outside(offer, part.allowed) <= most_outside:
-                return Place(max(offer.top, 0), max(offer.left, 0), _cropped(offer, part.size), (turn + 1) * OFFERS)
+        possible = np.flatnonzero(part.share_allowed(offers.boxes) >= 0.5 * fitted.mask.mean())
+        # Those with the shortest waiting times are drawn without replacement, each as likely as its weight says.
+        waits = rng.exponential(size=possible.size)
+        if not anywhere and possible.size:
+            weights = _likeness_of(shape, bank).weights(part.features(offers.boxes[possible]))
+            waits /= weights + 1e-9  # none at zero: unlikely places remain the last resort
+        for k in possible[np.argsort(waits)[:CLOSER]].tolist():
+            place = offers.place(k, part.size, (turn + 1) * OFFERS)
+            if _outside(place, part) <= most_outside:
+                return place
     return None
 
 
-def _seen(shape: Shape, bank: Bank) -> Features:
-    """The surroundings (n, 6) of the class's real defects that touch the border, or that do not, as this one."""
-    members = [bank.instances[i] for i in bank.members[shape.params.defect]]
-    alike = [one for one in members if any(one.touches) == any(shape.touches) and one.context]
-    return np.array([one.context for one in alike]).reshape(-1, len(LEAST))
+def _likeness_of(shape: Shape, bank: Bank) -> Likeness:
+    """To the surroundings of the class's real defects that touch the border, or that do not, as this one."""
+    known = _likeness.setdefault(bank, {})
+    key = shape.params.defect, any(shape.touches)
+    if key not in known:
+        members = [bank.instances[i] for i in bank.members[shape.params.defect]]
+        alike = [one.context for one in members if any(one.touches) == key[1] and one.context]
+        known[key] = Likeness.of(np.array(alike, float).reshape(-1, len(LEAST)))
+    return known[key]
 
 
 def _fit(shape: Shape, size: tuple[int, int], bank: Bank) -> Shape | None:
@@ -94,74 +104,78 @@ def _fit(shape: Shape, size: tuple[int, int], bank: Bank) -> Shape | None:
     return shape
 
 
-def _offers(shape: Shape, part: Survey, rims: Edges, rng: np.random.Generator) -> list[_Offer]:
-    """Random places: anywhere along an axis whose borders the shape does not touch, else at one of them."""
-    flips = {(rows, columns): flip(shape, rows, columns) for rows in (False, True) for columns in (False, True)}
+@dataclass(frozen=True, eq=False)
+class _Offers:
+    """Random places: boxes (n, 4) of top, left, bottom, right, and which of the mirrored shapes lies in each."""
+
+    shapes: dict[int, Shape]
+    which: Whole  # (n,)
+    boxes: Whole  # (n, 4)
+
+    @classmethod
+    def draw(cls, shape: Shape, part: Survey, rng: np.random.Generator) -> "_Offers":
+        """Anywhere along an axis whose borders the shape does not touch, else at one of them."""
+        top, right, bottom, left = shape.touches
+        random = rng.random((OFFERS, 4))
+        which = 2 * ((top != bottom) & (random[:, 2] < 0.5)) + ((left != right) & (random[:, 3] < 0.5))
+        shapes = {key: flip(shape, key > 1, key % 2 == 1) if key else shape for key in set(which.tolist())}
+        boxes = np.empty((OFFERS, 4), np.int64)
+        for key, one in shapes.items():
+            boxes[which == key] = _boxes(one, part, random[which == key])
+        return cls(shapes, which, boxes)
+
+    def place(self, k: int, size: tuple[int, int], tries: int) -> Place:
+        """Offer `k`: what of the shape lies on an image of `size`."""
+        shape = self.shapes[int(self.which[k])]
+        top, left, bottom, right = self.boxes[k].tolist()
+        height, width = min(bottom, size[0]) - max(top, 0), min(right, size[1]) - max(left, 0)
+        if (height, width) != shape.mask.shape:
+            shape = crop(shape, max(-top, 0), max(-left, 0), height, width)
+        return Place(max(top, 0), max(left, 0), shape, tries)
+
+
+def _boxes(shape: Shape, part: Survey, random: NDArray[np.float64]) -> Whole:
+    """The boxes (n, 4) of a shape, mirrored before, for random numbers (n, 2 or more)."""
+    assert part.room is not None
     top, right, bottom, left = shape.touches
-    offers = []
-    random = rng.random((OFFERS, 4))
-    for row, column, rows, columns in random.tolist():
-        one = flips[top != bottom and rows < 0.5, left != right and columns < 0.5]
-        height, width = one.mask.shape
-        room = part.room
-        at_top = _along(one.touches[0], one.touches[2], height, part.size[0], (room.top, room.bottom), row)
-        at_left = _along(one.touches[3], one.touches[1], width, part.size[1], (room.left, room.right), column)
-        if top != bottom:
-            at_top = _at_rim(one.mask, rims.top, rims.bottom, at_left, at_top, one.touches[0], part.size[0])
-        elif left != right:
-            at_left = _at_rim(one.mask.T, rims.left, rims.right, at_top, at_left, one.touches[3], part.size[1])
-        offers.append(_Offer(one, at_top, at_left))
-    return offers
+    (height, width), (whole_height, whole_width), room = shape.mask.shape, part.size, part.room
+    at_top = _along(top, bottom, height, whole_height, (room.top, room.bottom), random[:, 0])
+    at_left = _along(left, right, width, whole_width, (room.left, room.right), random[:, 1])
+    rims = not part.ground.whole  # else the part's edges are the image's borders
+    if rims and top != bottom:
+        depth = _depth(shape.mask[0 if top else -1], part.edges.top if top else part.edges.bottom, at_left)
+        depth = np.minimum(depth, whole_height - height)
+        at_top = at_top + depth if top else at_top - depth
+    elif rims and left != right:
+        depth = _depth(shape.mask[:, 0 if left else -1], part.edges.left if left else part.edges.right, at_top)
+        depth = np.minimum(depth, whole_width - width)
+        at_left = at_left + depth if left else at_left - depth
+    return np.stack([at_top, at_left, at_top + height, at_left + width], axis=1)
 
 
-def _along(low: bool, high: bool, length: int, whole: int, room: tuple[int, int], random: float) -> int:
-    """The first pixel along one axis: at the border that is touched, over both, or anywhere within `room`."""
+def _along(low: bool, high: bool, length: int, whole: int, room: tuple[int, int], random: NDArray[np.float64]) -> Whole:
+    """The first pixels (n,) along one axis: at the border that is touched, over both, or anywhere within `room`."""
     if low and high:
-        return -int(random * (length - whole + 1))
+        return -(random * (length - whole + 1)).astype(np.int64)
     if low or high:
-        return 0 if low else whole - length
+        return np.full(len(random), 0 if low else whole - length)
     first, last = max(room[0], GAP), min(room[1], whole - GAP) - length
     if last < first:
         first, last = 0, whole - length
-    return first + int(random * (last - first + 1))
+    return first + (random * (last - first + 1)).astype(np.int64)
 
 
-def _at_rim(
-    mask: Mask, near: NDArray[np.int64], far: NDArray[np.int64], across: int, at: int, low: bool, whole: int
-) -> int:
-    """`at`, moved from the image's border to the part's edge where the shape meets it."""
-    contact = np.flatnonzero(mask[0 if low else -1]) + across
-    contact = contact[(contact >= 0) & (contact < near.size)]
-    depth = int((near if low else far)[contact].mean()) if contact.size else 0
-    depth = min(depth, whole - mask.shape[0])
-    return int(at + depth if low else at - depth)
+def _depth(line: Mask, rim: Whole, starts: Whole) -> Whole:
+    """How far (n,) the part's edge lies from the image's border where the shape's outer `line` meets it."""
+    met = np.flatnonzero(line) + starts[:, None]
+    on = (met >= 0) & (met < rim.size)
+    depth = (rim[met.clip(0, rim.size - 1)] * on).sum(1)
+    return np.asarray(depth // np.maximum(on.sum(1), 1))
 
 
-def _box(offer: _Offer) -> tuple[int, int, int, int]:
-    height, width = offer.shape.mask.shape
-    return offer.top, offer.left, offer.top + height, offer.left + width
-
-
-def _cropped(offer: _Offer, size: tuple[int, int]) -> Shape:
-    """What of the shape lies on the image."""
-    top, left, bottom, right = _box(offer)
-    if top >= 0 and left >= 0 and bottom <= size[0] and right <= size[1]:
-        return offer.shape
-    above, before = max(-top, 0), max(-left, 0)
-    return crop(offer.shape, above, before, min(bottom, size[0]) - max(top, 0), min(right, size[1]) - max(left, 0))
-
-
-def _outside(offer: _Offer, allowed: Mask) -> float:
+def _outside(place: Place, part: Survey) -> float:
     """The share of the shape's pixels on the image that lie where none may."""
-    shape = _cropped(offer, (allowed.shape[0], allowed.shape[1]))
-    top, left = max(offer.top, 0), max(offer.left, 0)
-    height, width = shape.mask.shape
-    count = int(shape.mask.sum())
-    outside = shape.mask & ~allowed[top : top + height, left : left + width]
-    return float(outside.sum()) / count if count else 1.0
-
-
-def _all_positive(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same chances with none at zero, so that unlikely places remain the last resort."""
-    raised = weights + 1e-9
-    return np.asarray(raised / raised.sum())
+    mask = place.shape.mask
+    count = np.count_nonzero(mask)
+    outside = np.count_nonzero(mask & ~part.allowed_in(place.top, place.left, *mask.shape))
+    return outside / count if count else 1.0

@@ -1,6 +1,6 @@
 """Regions of pixels: bounding boxes, growing by a radius, fragments that belong together."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,15 @@ class Box(NamedTuple):
 
 def bounding_box(mask: Mask, pad: int = 0) -> Box:
     """The smallest box around the True pixels of `mask` (H, W), `pad` pixels wider on each side, within the image."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:
+    rows, columns = np.asarray(mask.any(1)), np.asarray(mask.any(0))
+    if not rows.any():
         raise ValueError("an empty mask has no bounding box")
     height, width = mask.shape
     return Box(
-        max(int(rows[0]) - pad, 0),
-        max(int(columns[0]) - pad, 0),
-        min(int(rows[-1]) + 1 + pad, height),
-        min(int(columns[-1]) + 1 + pad, width),
+        max(int(rows.argmax()) - pad, 0),
+        max(int(columns.argmax()) - pad, 0),
+        min(height - int(rows[::-1].argmax()) + pad, height),
+        min(width - int(columns[::-1].argmax()) + pad, width),
     )
 
 
@@ -60,11 +60,17 @@ def fragments(mask: Mask, gap: float) -> list[Mask]:
     return [mask & (labels == number) for number in range(1, count + 1)]
 
 
-def brightness(image: Pixels) -> NDArray[np.float32]:
-    """The mean over the channels of `image` (H, W, C): (H, W)."""
+def brightness(image: NDArray[Any]) -> NDArray[np.float32]:
+    """The mean over the colours of `image` (H, W, C), float32 in [0, 1] or uint8 or uint16, as (H, W) in [0, 1]."""
+    top = np.float32(np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1)
     if image.shape[2] == 1:
-        return image[..., 0]
-    return image @ np.full(image.shape[2], 1 / image.shape[2], np.float32)
+        grey = image[..., 0]
+        return grey.astype(np.float32) / top if image.dtype.kind == "u" else grey
+    first, second, third = (image[..., k] for k in range(3))
+    total = np.add(first, second, dtype=np.float32)
+    total += third
+    total /= 3 * top
+    return np.asarray(total)
 
 
 def reduced(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
@@ -72,6 +78,8 @@ def reduced(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     height, width = (length // step * step for length in values.shape)
     if step == 1:
         return values
-    rows = sum(values[start:height:step, :width] for start in range(1, step)) + values[0:height:step, :width]
-    blocks = sum(rows[:, start::step] for start in range(1, step)) + rows[:, ::step]
+    rows = values[:height, :width].reshape(-1, step, width).sum(1)
+    blocks = rows[:, ::step].copy()
+    for start in range(1, step):
+        blocks += rows[:, start::step]
     return np.asarray(blocks / np.float32(step * step), np.float32)

@@ -1,4 +1,7 @@
-"""One synthetic image in the making: a clean part, and defects painted on it one after the other."""
+"""One synthetic image in the making: a clean part, and defects painted on it one after the other.
+
+Of the image only windows are touched: it may be as large as memory holds, and what is not painted keeps its bits.
+"""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -7,21 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.data.errors import UserError
+from flawsmith.data.geometry.patch import Patch
 from flawsmith.data.image import read_image, read_mask, to_float, to_uint
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import composite
 from flawsmith.gan.context import Survey, survey
+from flawsmith.gan.control import Control
+from flawsmith.gan.gate import Gate
 from flawsmith.gan.label import noise_of, visible
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.placement import place_on
-from flawsmith.gan.region import grow
-from flawsmith.gan.shapes import draw_shape, sample_shape
+from flawsmith.gan.region import Mask, Pixels, grow
+from flawsmith.gan.severity import harder
 from flawsmith.gan.standout import standout
 
 CONTEXT = 32  # px of clean part around a defect that the painter sees
 GRAIN = 32  # px: window sides are multiples of this, so that windows of one size are common
+
+Stream = tuple[int, ...]  # what, with the seed, all randomness of an image comes from: its index, how often made anew
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class SceneConfig:
     tries: int = 12  # draws of shape, place and look for one defect, before the image is given up
     least_fill: float = 0.3  # part of the drawn shape that must visibly change: an invisible defect is label noise
     faintest: float = 0.25  # quantile of the real defects of the class that a painted one must stand out as far as
-    gap: int = 6  # px between two defects of one image
+    control: Control = field(default_factory=Control)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Proposal:
     top: int
     left: int
     job: Job
+    allowed: Mask  # (h, w): where in the window paint may be
+    severity: float
     least: float  # how far it must stand out
     about: dict[str, Any]
 
@@ -49,13 +60,13 @@ class Proposal:
 class Scene:
     """The state of one image; `paint` proposals until it is done or given up."""
 
-    index: int
+    stream: Stream
     record: Record
     defect: int
     wanted: int
     pixels: NDArray[Any]  # (H, W, C) uint8 or uint16: the clean part, then what was painted on it
     survey: Survey  # of the clean part: where defects may go and what surrounds each place
-    masks: list[NDArray[np.bool_]] = field(default_factory=list)  # (H, W) each: one a painted defect
+    labels: list[Patch] = field(default_factory=list)  # one a painted defect: the pixels that visibly changed
     defects: list[dict[str, Any]] = field(default_factory=list)  # provenance of each
     reasons: Counter[str] = field(default_factory=Counter)  # why tries failed
     attempt: int = 0
@@ -63,54 +74,90 @@ class Scene:
     @property
     def done(self) -> bool:
         """All defects wanted are painted."""
-        return len(self.masks) == self.wanted
+        return len(self.labels) == self.wanted
 
     @property
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> Mask:
         """(H, W): every pixel that visibly changed."""
-        nothing = np.zeros(self.pixels.shape[:2], bool)
-        return np.asarray(np.logical_or.reduce([nothing, *self.masks]), bool)
+        whole = np.zeros(self.pixels.shape[:2], bool)
+        for label in self.labels:
+            label.onto(whole)
+        return whole
 
 
-def begin(bank: Bank, clean: tuple[Record, ...], classes: tuple[int, ...], seed: int, index: int) -> Scene:
-    """Image `index`: the clean parts in shuffled rounds, the classes in turn, as many defects as real images have."""
-    turn, place = divmod(index, len(clean))
-    record = clean[int(rng(seed, "clean", turn).permutation(len(clean))[place])]
-    defect = classes[index % len(classes)]
-    wanted = bank.sample_count(defect, rng(seed, "count", index))
+def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, stream: Stream) -> Scene:
+    """A clean part with nothing on it yet; raises UserError where it, or its region of interest, cannot be read."""
+    wanted = control.sample_count(bank, defect, rng(seed, "count", *stream))
     pixels = read_image(record.image)
-    roi = None if record.roi is None else read_mask(record.roi) > 0
-    part = survey(to_float(pixels, bank.channels).transpose(1, 2, 0), roi)
-    return Scene(index, record, defect, wanted, pixels, part)
+    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)))
+
+
+def region(record: Record, pixels: NDArray[Any]) -> Mask | None:
+    """The region of interest (H, W) of a part (H, W, C), None where it is to be found; raises UserError on another size."""
+    if record.roi is None:
+        return None
+    roi = read_mask(record.roi) > 0
+    if roi.shape != pixels.shape[:2]:
+        (height, width), (own_height, own_width) = roi.shape, pixels.shape[:2]
+        rule = f"a region of interest is as large as its image, {own_width}×{own_height} px"
+        raise UserError(record.roi, rule, f"{width}×{height}", f"make one for {record.name}")
+    return roi
 
 
 def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposal | None:
     """The next try of the next defect; None, with the reason counted, where it found no place."""
-    key = (scene.index, len(scene.masks), scene.attempt)
+    control = config.control
+    key = (*scene.stream, len(scene.labels), scene.attempt)
     random = rng(seed, "defect", *key)
-    clean = to_float(scene.pixels, bank.channels).transpose(1, 2, 0)
-    place = place_on(scene.survey, draw_shape(sample_shape(bank, scene.defect, random), bank), bank, random)
+    shape = control.sample_shape(bank, scene.defect, random)
+    place = place_on(scene.survey, shape, bank, random, control.anywhere)
     if place is None:
         scene.reasons["no place for the shape"] += 1
         return None
-    whole = place.mask(clean.shape)
-    height, width = place.shape.mask.shape
-    if any((grow(mask, config.gap) & whole).any() for mask in scene.masks):
-        scene.reasons["on another defect"] += 1
+    if too_near(Patch(place.top, place.left, place.shape.mask), scene.labels, control.distance):
+        scene.reasons["too near another defect"] += 1
         return None
-    top, bottom = span(place.top, height, clean.shape[0])
-    left, right = span(place.left, width, clean.shape[1])
-    job = Job(
-        clean[top:bottom, left:right],
-        whole[top:bottom, left:right],
-        scene.defect,
-        place.shape.params,
-        place.top - top,
-        place.left - left,
-        (seed, *key),
-    )
-    about = {"shape": asdict(place.shape.params), "top": place.top, "left": place.left, "try": scene.attempt}
-    return Proposal(top, left, job, least_standout(scene, bank, config), about)
+    (height, width), (whole_height, whole_width) = place.shape.mask.shape, scene.survey.size
+    top, bottom = span(place.top, height, whole_height)
+    left, right = span(place.left, width, whole_width)
+    window = np.s_[top:bottom, left:right]
+    clean = np.ascontiguousarray(to_float(scene.pixels[window], bank.channels).transpose(1, 2, 0))
+    mask = np.zeros(clean.shape[:2], bool)
+    mask[place.top - top :, place.left - left :][:height, :width] = place.shape.mask
+    params = place.shape.params
+    job = Job(clean, mask, scene.defect, params, place.top - top, place.left - left, (seed, *key))
+    sources = sorted({bank.instances[i].source for i in (params.first, params.second)})
+    severity = control.sample_severity(random)
+    about = {
+        "class": bank.classes[scene.defect],
+        "shape": asdict(params),
+        "sources": sources,
+        "top": place.top,
+        "left": place.left,
+        "try": scene.attempt,
+        "severity": severity,
+    }
+    least = 0.0 if control.severity != (1.0, 1.0) else least_standout(scene, bank, config)
+    allowed = scene.survey.allowed_in(top, left, bottom - top, right - left)
+    return Proposal(top, left, job, allowed, severity, least, about)
+
+
+def too_near(new: Patch, others: list[Patch], distance: int) -> bool:
+    """Whether a pixel of `new` lies within `distance` px (Euclidean) of one of the others."""
+    return any(_near(new, one, distance) for one in others)
+
+
+def _near(new: Patch, other: Patch, distance: int) -> bool:
+    (height, width), pad = new.mask.shape, distance + 1
+    (other_height, other_width) = other.mask.shape
+    top, left = new.top - pad, new.left - pad
+    if not (top < other.top + other_height and other.top < new.top + height + pad):
+        return False
+    if not (left < other.left + other_width and other.left < new.left + width + pad):
+        return False
+    around = np.pad(new.mask, pad)
+    there = Patch(other.top - top, other.left - left, other.mask).full(*around.shape)
+    return bool((grow(around, distance) & there).any())
 
 
 def least_standout(scene: Scene, bank: Bank, config: SceneConfig) -> float:
@@ -125,34 +172,54 @@ def least_standout(scene: Scene, bank: Bank, config: SceneConfig) -> float:
     return float(np.quantile(known, config.faintest)) * (1 - scene.attempt / config.tries)
 
 
-def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig) -> bool:
-    """Put the paint on the image if it shows; every pixel where alpha is 0 keeps its bits."""
-    job, support = proposal.job, paint.alpha > 0
+def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig, gate: Gate) -> bool:
+    """Put the paint on the image if it passes; every pixel where alpha is 0, or no paint may be, keeps its bits."""
+    job = proposal.job
+    support = (paint.alpha > 0) & proposal.allowed
     height, width = job.mask.shape
     window = np.s_[proposal.top : proposal.top + height, proposal.left : proposal.left + width]
-    before = scene.pixels[window]
-    after = np.where(
-        support[:, :, None], mixed(before, job.clean, composite(job.clean, paint.painted, paint.alpha)), before
-    )
-    channels = job.clean.shape[2]
-    changed = to_float(after, channels).transpose(1, 2, 0)
+    before, after = scene.pixels[window], painted_window(scene.pixels[window], job.clean, paint, support, proposal)
+    changed = to_float(after, job.clean.shape[2]).transpose(1, 2, 0)
     label = visible(job.clean, changed, support, noise_of(job.clean))
     fill = float((label & job.mask).sum() / max(job.mask.sum(), 1))
-    if fill < config.least_fill:
-        scene.reasons["not visible"] += 1
-        return False
     strength = standout(changed, label)
-    if strength < proposal.least:
-        scene.reasons["fainter than the real ones"] += 1
+    patch = Patch.of(label, proposal.top, proposal.left)
+    told = {"fill": round(fill, 4), "area": patch.area, "standout": round(strength, 3), "box": list(patch.box)}
+    reason = None
+    if fill < config.least_fill or not patch.area:
+        reason = "not visible"
+    elif strength < proposal.least:
+        reason = "fainter than the real ones"
+    elif not config.control.fits(*patch.mask.shape):
+        reason = "not of the size asked for"
+    elif too_near(patch, scene.labels, config.control.distance):
+        reason = "too near another defect"
+    else:
+        own = changed if proposal.severity == 1 else composite(job.clean, paint.painted, paint.alpha)
+        verdict = gate.judge(job.clean, own, job.mask, job.shape)
+        told |= {"likeness": rounded(verdict.likeness), "critic": rounded(verdict.strangeness)}
+        reason = verdict.reason
+    if reason is not None:
+        scene.reasons[reason] += 1
         return False
-    whole = np.zeros(scene.pixels.shape[:2], bool)
-    whole[window] = label
-    scene.pixels = scene.pixels.copy()
-    scene.pixels[window] = after
-    scene.masks.append(whole)
-    told = {"fill": round(fill, 4), "area": int(label.sum()), "standout": round(strength, 3)}
+    before[support] = after[support]
+    scene.labels.append(patch)
     scene.defects.append({**proposal.about, **told})
     return True
+
+
+def rounded(score: float | None) -> float | None:
+    """To three places, as it is written down."""
+    return None if score is None else round(score, 3)
+
+
+def painted_window(
+    before: NDArray[Any], clean: Pixels, paint: Paint, support: Mask, proposal: Proposal
+) -> NDArray[Any]:
+    """The window (h, w, C) of the image after painting, in the image's own depth and channels."""
+    hard = harder(paint, clean, proposal.severity)
+    result = mixed(before, clean, composite(clean, hard.painted, hard.alpha))
+    return np.where(support[:, :, None], result, before)
 
 
 def mixed(before: NDArray[Any], clean: NDArray[np.float32], painted: NDArray[np.float32]) -> NDArray[Any]:

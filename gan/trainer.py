@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.distributed import ALONE, Group
 from flawsmith.data.errors import UsageError
 from flawsmith.data.seeds import rng
 from flawsmith.gan.game import Blank, Game, GameConfig, Real
@@ -50,11 +51,23 @@ class Diverged(Exception):
 
 
 class Trainer:
-    """Game, optimisers and averaged generator, with all that a resumed run needs as one dictionary of tensors."""
+    """Game, optimisers and averaged generator, with all that a resumed run needs as one dictionary of tensors.
 
-    def __init__(self, channels: int, classes: int, config: FitConfig, seed: int, device: torch.device) -> None:
+    Each process of a group has all of it, and works on its share of a batch: they differ in nothing else.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        config: FitConfig,
+        seed: int,
+        device: torch.device,
+        group: Group = ALONE,
+    ) -> None:
         torch.manual_seed(int(rng(seed, "weights").integers(2**31)))
         self.config, self.seed, self.device, self.steps = config, seed, device, config.length(classes)
+        self.share = group.share(config.batch)
         layout = memory_format(device)
         self.game = Game(channels, classes, config.game).to(device, memory_format=layout)  # type: ignore[call-overload]
         self.average = Game(channels, classes, config.game).generator.to(device).requires_grad_(False)
@@ -65,17 +78,21 @@ class Trainer:
         self.watched = torch.tensor([torch.nan, torch.inf])  # rebuilding error: its average, and the lowest of that
 
     def step(self, step: int, real: Real, blank: Blank, attempt: int = 0) -> dict[str, float]:
-        """One update of the critic and one of the painter; a step whose losses are not finite changes nothing."""
+        """One update of the critic and one of the painter; a step whose losses are not finite changes nothing.
+
+        `real` and `blank` are this process's share of the batch; the losses are those of the whole.
+        """
         random = torch.Generator().manual_seed(int(rng(self.seed, "step", step, attempt).integers(2**62)))
         self.set_rates(step)
         real, blank = real.to(self.device), blank.to(self.device)
         with autocast(self.device):
-            painted = self.game.paint(real, blank, random)
-            loss, parts = self.game.discriminator_loss(real, painted, step, random)
+            painted = self.game.paint(real, blank, random, self.share)
+            loss, parts = self.game.discriminator_loss(real, painted, step, random, self.share)
         healthy = self.update(self.critic, loss)
         with autocast(self.device):
-            loss, more = self.game.generator_loss(real, painted, random)
+            loss, more = self.game.generator_loss(real, painted, random, self.share)
         healthy = self.update(self.painter, loss) and healthy
+        parts, more = self.share.means(parts), self.share.means(more)
         self.skipped = 0 if healthy else self.skipped + 1
         self.watch(more["rebuilt"])
         if self.skipped >= PATIENCE or self.watched[0] > RUINED * self.watched[1]:
@@ -84,12 +101,14 @@ class Trainer:
         return {**parts, **more, "skipped": float(not healthy)}
 
     def update(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> bool:
-        """Apply the gradient of `loss`, clipped; False, and nothing changed, if it is not finite."""
+        """Apply the gradient of `loss`, clipped; False, and nothing changed, if it is not finite in every process."""
         optimiser.zero_grad(set_to_none=True)
-        if not torch.isfinite(loss):
+        if not math.isfinite(self.share.means({"loss": loss.item()})["loss"]):
             return False
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 10.0)
+        self.share.weighted(loss).backward()  # type: ignore[no-untyped-call]
+        parameters = [p for g in optimiser.param_groups for p in g["params"]]
+        self.share.group.sum_gradients(parameters)
+        norm = nn.utils.clip_grad_norm_(parameters, 10.0)
         if not torch.isfinite(norm):
             return False
         optimiser.step()
@@ -116,6 +135,10 @@ class Trainer:
         with torch.no_grad():
             for mine, theirs in zip(self.average.parameters(), self.game.generator.parameters(), strict=True):
                 mine.lerp_(theirs, 1 - keep)
+
+    def align(self) -> None:
+        """Give every process of the group the first one's networks."""
+        self.share.group.align((*self.game.state_dict().values(), *self.average.state_dict().values()))
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""

@@ -20,6 +20,7 @@ from flawsmith.segment.sham import paste_sham
 
 Spot = tuple[int, int, int]  # index of a good record, row, column
 Kind = Literal["real", "synthetic", "good", "around"]  # at a defect, twice; of a good part; anywhere in a defect image
+ALL = slice(None)
 CACHE = 600 * 2**20  # bytes of decoded images kept in memory; what does not fit is read again when it is needed
 
 
@@ -86,10 +87,10 @@ class Batches:
     shams: float = 0.0  # share of the good patches that get one, where anything painted is learned from
     hard: tuple[Spot, ...] = ()  # half of the good patches show one of these, where there are any
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (B, C, P, P) float32 in [0, 1] and masks (B, K, P, P) float32, 0 or 1."""
+    def batch(self, step: int, rows: slice = ALL) -> tuple[Tensor, Tensor]:
+        """Images (B, C, P, P) float32 in [0, 1] and masks (B, K, P, P) float32, 0 or 1; or these rows of them."""
         size = len(self.kinds)
-        items = [self.item(index) for index in range(step * size, (step + 1) * size)]
+        items = [self.item(index) for index in range(step * size, (step + 1) * size)[rows]]
         return torch.stack([image for image, _ in items]), torch.stack([masks for _, masks in items]).float()
 
     def item(self, index: int) -> tuple[Tensor, Tensor]:

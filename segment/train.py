@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from flawsmith.data.augment import AugmentConfig
 from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.distributed import ALONE, Group, Share
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import new_folder
 from flawsmith.data.record import Record
@@ -25,6 +26,7 @@ from flawsmith.segment.losses import segmentation_loss
 from flawsmith.segment.mining import hard_spots
 from flawsmith.segment.network import NETWORKS, WIDTHS, Network, start_network
 from flawsmith.segment.segmenter import MODEL, Segmenter
+from flawsmith.segment.shared import share_layers
 
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
 
@@ -68,8 +70,11 @@ def train(
     output: Path,
     seed: int,
     device: torch.device,
+    group: Group = ALONE,
 ) -> Iterator[dict[str, Any]]:
     """Trains on the selection's records and painted ones, and writes output/model.safetensors.
+
+    In a group every process calls it with the same arguments but the device; the first one alone writes.
 
     Yields {"step", "steps", "loss"} (loss None where the step was skipped); after the last one the model is on disk.
     The same number of steps whatever the data; the result is a function of data, config and seed on one machine.
@@ -77,18 +82,25 @@ def train(
     """
     if not selection.defects and not synthetic:
         raise UserError(selection.dataset.root, "training needs at least one image with a defect", 0)
-    new_folder(output)
+    group.refuse_small(config.batch)
+    names = [record.name for record in (*selection.defects, *synthetic, *selection.good)]
+    group.agree("torchrun", "every process must be given the same command and data", (config, seed, names))
+    group.lead(lambda: new_folder(output))
     batches = make_batches(selection, synthetic, config, seed)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         shape = (batches.channels, len(selection.classes), config.widths, config.dropout)
         network = start_network(config.network, *shape)
+    share = group.share(config.batch)
+    share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    group.align(network.state_dict().values())
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
-    yield from descend(network, averaged, batches, config, seed, device)
+    yield from descend(network, averaged, batches, config, seed, device, share)
     recipe = {"seed": seed, **asdict(config)}
     model = cast(Network, averaged.module)
-    Segmenter.of(model, selection.classes, batches.channels, device).save(output / MODEL, recipe)
+    segmenter = Segmenter.of(model, selection.classes, batches.channels, device)
+    group.lead(lambda: segmenter.save(output / MODEL, recipe))
     yield {"step": config.steps, "steps": config.steps}
 
 
@@ -104,7 +116,13 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
 
 
 def descend(
-    network: Network, averaged: AveragedModel, batches: Batches, config: TrainConfig, seed: int, device: torch.device
+    network: Network,
+    averaged: AveragedModel,
+    batches: Batches,
+    config: TrainConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
 ) -> Iterator[dict[str, Any]]:
     """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -113,13 +131,13 @@ def descend(
     skipped = 0
     for step in range(config.steps):
         if step == round(config.mine_at * config.steps) and step and len(batches.good):
-            batches = mined(averaged, batches, device)
+            batches = mined(averaged, batches, device, share.group)
         for group in optimiser.param_groups:
             group["lr"] = config.lr * rate(step, config)
-        images, truth = batches.batch(step)
-        loss = _gradient(network, images, truth, _number(seed, "dropout", step), device)
+        images, truth = batches.batch(step, share.rows)
+        loss = _gradient(network, images, truth, _number(seed, "dropout", step), device, share)
         norm = nn.utils.clip_grad_norm_(learned, config.clip)
-        finite = bool(torch.isfinite(loss) and torch.isfinite(norm))
+        finite = math.isfinite(loss) and bool(torch.isfinite(norm))
         skipped = 0 if finite else skipped + 1
         if skipped > PATIENCE:
             raise UserError("train", "the loss must be a finite number", f"{skipped} steps without", "lower the lr")
@@ -128,26 +146,30 @@ def descend(
             averaged.update_parameters(network)
         else:  # the forward pass may have spoilt the running statistics: back to those of the last good step
             _copy_buffers(averaged.module, network)
-        yield {"step": step + 1, "steps": config.steps, **({"loss": float(loss)} if finite else {})}
+        yield {"step": step + 1, "steps": config.steps, **({"loss": loss} if finite else {})}
 
 
-def mined(averaged: AveragedModel, batches: Batches, device: torch.device) -> Batches:
+def mined(averaged: AveragedModel, batches: Batches, device: torch.device, group: Group) -> Batches:
     """The same stream, from now on with the good parts' places that the averaged network takes for defects."""
     model = cast(Network, copy.deepcopy(averaged.module))
-    spots = hard_spots(model, batches.good, len(batches.good.classes), batches.channels, device)
+    spots = hard_spots(model, batches.good, len(batches.good.classes), batches.channels, device, group)
     return replace(batches, hard=spots)
 
 
-def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device: torch.device) -> Tensor:
-    """Fills the gradients; returns the loss. Dropout depends on `seed` alone, and the caller's randomness stays his."""
+def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device: torch.device, share: Share) -> float:
+    """Fills the gradients; returns the loss; both of the whole batch, of which images and truth are this share.
+
+    Dropout depends on `seed` alone, and the caller's randomness stays his.
+    """
     network.zero_grad()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         with autocast(device):
             logits = network(images.to(device, memory_format=memory_format(device)))
-    loss = segmentation_loss(logits.float(), truth.to(device))
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
+    loss = segmentation_loss(logits.float(), truth.to(device), share.group)
+    share.weighted(loss).backward()  # type: ignore[no-untyped-call]
+    share.group.sum_gradients(network.parameters())
+    return share.means({"loss": loss.item()})["loss"]
 
 
 def _copy_buffers(source: nn.Module, target: nn.Module) -> None:

@@ -18,9 +18,10 @@ from flawsmith.data.read import read
 from flawsmith.data.record import Record
 from flawsmith.data.select import Selection, select, test_records
 from flawsmith.gan.fit import fit
-from flawsmith.gan.generate import generate
+from flawsmith.gan.gate import GateConfig
+from flawsmith.gan.production.config import GenerateConfig
+from flawsmith.gan.production.generate import generate
 from flawsmith.gan.trainer import FitConfig
-from flawsmith.gan.worker import GenerateConfig
 from flawsmith.segment.evaluate import evaluate
 from flawsmith.segment.segmenter import Segmenter
 from flawsmith.segment.train import TrainConfig, train
@@ -53,6 +54,7 @@ class TrialConfig:
     fit: FitConfig = field(default_factory=FitConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     count: int = 300  # images from each painter: enough that a crop is rarely seen twice in a training
+    gate: GateConfig = field(default_factory=GateConfig)
     workers: int = 2  # processes that paint
 
     def __post_init__(self) -> None:
@@ -162,7 +164,7 @@ def _prepare(
         broken |= dict.fromkeys(("gan",) if (run / "bank.safetensors").exists() else painters, spoilt["fit"])
     for painter in painters:
         if painter not in broken:
-            wanted = GenerateConfig(count=config.count, painter=painter)
+            wanted = GenerateConfig(count=config.count, painter=painter, gate=config.gate)
             painting = generate(run, drawn.good, wanted, output / "synthetic" / painter, seed, device, config.workers)
             yield from _guard(painter, _task(f"paint: {painter}", _as_far(painting, config.count), output), broken)
 

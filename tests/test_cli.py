@@ -15,13 +15,23 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flawsmith.cli import INTERRUPTED, Common, Learning, follow, main
+from flawsmith.cli import INTERRUPTED, Common, Learning, Painting, follow, main
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.formats.reading import Reading
 
 COMMANDS = sorted(main.commands)
-BUNDLES = {"common": Common, "learning": Learning}  # arguments that stand for several options
+# Arguments that stand for several options.
+BUNDLES = {"common": Common, "learning": Learning, "painting": Painting}
 SOURCE = ast.parse((Path(__file__).parents[1] / "cli.py").read_text(encoding="utf-8"))
+METHODS = {  # of each of them
+    name: [
+        one
+        for node in SOURCE.body
+        if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+        for one in node.body
+    ]
+    for name, kind in BUNDLES.items()
+}
 
 
 def run(*arguments: object) -> Result:
@@ -74,8 +84,12 @@ def test_each_option_is_used(name: str) -> None:
     bundled: set[str] = set()
     for bundle in named & BUNDLES.keys():
         options = {one.name for one in fields(BUNDLES[bundle])}
-        whole = f"vars({bundle})" in ast.unparse(body) or f"{bundle}.select(" in ast.unparse(body)
-        assert whole or all(f"{bundle}.{option}" in ast.unparse(body) for option in options)
+        text = ast.unparse(body)
+        called = [
+            one for one in METHODS[bundle] if isinstance(one, ast.FunctionDef) and f"{bundle}.{one.name}(" in text
+        ]
+        text += "".join(map(ast.unparse, called)).replace("self.", f"{bundle}.")
+        assert f"vars({bundle})" in text or all(f"{bundle}.{option}" in text for option in options)
         bundled |= options
     if "folder" in named | bundled:  # a Source: the folder with the options of reading it
         bundled |= {one.name for one in fields(Reading)}

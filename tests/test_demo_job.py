@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from flawsmith.gan.gate import GateConfig
 from flawsmith.gan.trainer import FitConfig
 from flawsmith.segment import demo
 from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig
 
 ARMS = ("real", "real+gan+paste")
+OPEN = GateConfig(copies=False, critic=False)  # what is painted after a step or two is like nothing
 TINY = demo.DemoConfig(
     real=2,
     arms=ARMS,
-    trial=TrialConfig(FitConfig(steps=1, blanks=8), TrainConfig(steps=1, batch=4), count=4, workers=1),
+    trial=TrialConfig(FitConfig(steps=1, blanks=8), TrainConfig(steps=1, batch=4), count=4, workers=1, gate=OPEN),
 )
 
 

@@ -45,7 +45,7 @@ def test_no_steps_leave_the_bank_alone(selection: Selection, tmp_path: Path) -> 
 
 def test_another_configuration_is_refused_in_the_same_folder(selection: Selection, tmp_path: Path) -> None:
     list(fit(selection, FitConfig(steps=0), tmp_path / "run", 0, CPU))
-    with pytest.raises(UsageError, match="another seed"):
+    with pytest.raises(UsageError, match="seed was 0, is 1"):
         list(fit(selection, FitConfig(steps=0), tmp_path / "run", 1, CPU))
 
 

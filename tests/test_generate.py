@@ -11,12 +11,13 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.image import read_image, read_mask
 from flawsmith.data.read import read
 from flawsmith.data.select import Selection
-from flawsmith.gan import worker
 from flawsmith.gan.fit import fit
-from flawsmith.gan.generate import generate
+from flawsmith.gan.production.config import GenerateConfig
+from flawsmith.gan.production.generate import digested, generate
+from flawsmith.gan.production.task import Task
+from flawsmith.gan.production.worker import Worker
 from flawsmith.gan.scene import SceneConfig
 from flawsmith.gan.trainer import FitConfig
-from flawsmith.gan.worker import GenerateConfig
 
 CPU = torch.device("cpu")
 
@@ -37,7 +38,7 @@ def make(run: Path, selection: Selection, output: Path, count: int = 6, painter:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "journal.jsonl")
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -62,8 +63,9 @@ def test_an_image_does_not_depend_on_how_many_are_made_nor_on_chunks(
     painter: str, run: Path, selection: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = GenerateConfig(5, painter, scene=SceneConfig(least_fill=0.0))
-    whole = worker.Worker(worker.Task(run, selection.good, config, tmp_path / "a", 0, "cpu"))
-    parts = worker.Worker(worker.Task(run, selection.good, config, tmp_path / "b", 0, "cpu"))
+    good = digested(selection.good)
+    whole = Worker(Task(run, good, config, tmp_path / "a", 0, "cpu"))
+    parts = Worker(Task(run, good, config, tmp_path / "b", 0, "cpu"))
     together = {entry["index"]: entry for entry in whole.paint(range(5))}
     apart = {entry["index"]: entry for index in (4, 1, 3) for entry in parts.paint([index])}
     assert all(apart[index] == together[index] for index in apart)

@@ -48,27 +48,101 @@ def png48(values: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+HELD = {  # what each format holds without loss: channels at 8 bits, at 16 bits
+    ".png": ((1, 3, 4), (1,)),
+    ".tiff": ((1, 3, 4), (1, 3, 4)),
+    ".webp": ((3, 4), ()),
+    ".bmp": ((1, 3), ()),
+}
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 6, 9])
+@pytest.mark.parametrize("suffix", HELD)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_written_image_is_read_back_exactly(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
+def test_written_image_is_read_back_exactly(
+    tmp_path: Path, suffix: str, dtype: type, channels: int, level: int
+) -> None:
     image, path = noise(channels, dtype), tmp_path / f"a{suffix}"
-    if suffix_for(image) == ".tiff" and suffix == ".png":
+    if channels not in HELD[suffix][dtype == np.uint16]:
         with pytest.raises(UsageError, match=r"\.tiff"):
-            write_image(path, image)
+            write_image(path, image, level)
         assert not list(tmp_path.iterdir())
         return
-    write_image(path, image)
+    write_image(path, image, level)
     found = read_image(path)
     assert found.dtype == dtype
     assert found.flags.writeable
     np.testing.assert_array_equal(found, image)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".webp", ""])
+@pytest.mark.parametrize("suffix", [".jpg", ".gif", ".jp2", ""])
 def test_lossy_or_unknown_extensions_are_refused(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(UsageError):
         write_image(tmp_path / f"a{suffix}", noise(3, np.uint8))
+
+
+@pytest.mark.parametrize("level", [-1, 10])
+def test_a_level_that_there_is_not_is_refused(tmp_path: Path, level: int) -> None:
+    with pytest.raises(UsageError, match="0 to 9"):
+        write_image(tmp_path / "a.png", noise(1, np.uint8), level)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".webp"])
+def test_a_higher_level_makes_smaller_files(tmp_path: Path, suffix: str) -> None:
+    grain = np.random.default_rng(0).normal(0, 3, (60, 80, 3))
+    image = (120 + grain + np.linspace(0, 60, 80)[None, :, None]).astype(np.uint8)
+    sizes = []
+    for level in (0, 1, 9):
+        write_image(tmp_path / f"a{suffix}", image, level)
+        sizes.append((tmp_path / f"a{suffix}").stat().st_size)
+    assert sizes[0] >= sizes[1] > 0.99 * sizes[2] and sizes[0] > sizes[2]
+
+
+def test_the_fast_level_packs_noise_no_worse_than_the_usual_one(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).normal(120, 3, (120, 150, 1)).astype(np.uint8)
+    write_image(tmp_path / "a.png", image)
+    usual = BytesIO()
+    Image.fromarray(image[..., 0]).save(usual, "PNG")
+    assert (tmp_path / "a.png").stat().st_size < 1.1 * len(usual.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "wanted", "found"),
+    [
+        (1, np.uint8, "png", ".png"),
+        (3, np.uint16, "png", ".tiff"),
+        (3, np.uint16, "tif", ".tif"),
+        (3, np.uint8, ".WebP", ".webp"),
+        (1, np.uint8, "bmp", ".bmp"),
+    ],
+)
+def test_the_extension_is_the_wanted_one_where_the_format_holds_the_image(
+    channels: int, dtype: type, wanted: str, found: str
+) -> None:
+    assert suffix_for(noise(channels, dtype), wanted) == found
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "wanted"),
+    [(1, np.uint8, "jpg"), (1, np.uint8, "webp"), (3, np.uint16, "webp"), (1, np.uint16, "bmp"), (4, np.uint8, "bmp")],
+)
+def test_a_format_that_cannot_hold_the_image_is_refused(channels: int, dtype: type, wanted: str) -> None:
+    with pytest.raises(UsageError, match=r"--format: .*choose .*\.tiff"):
+        suffix_for(noise(channels, dtype), wanted)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is needed")
+@pytest.mark.parametrize("level", [1, 6])
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".webp", ".bmp"])
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, level: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    monkeypatch.setattr("flawsmith.data.files.token_hex", lambda _: "full")
+    (tmp_path / ".full.part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="No space left"):
+        write_image(tmp_path / f"a{suffix}", image, level)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("channels", [3, 4])

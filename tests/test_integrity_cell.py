@@ -16,11 +16,12 @@ from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import feather
 from flawsmith.gan.fit import fit
-from flawsmith.gan.generate import generate
+from flawsmith.gan.gate import GateConfig
 from flawsmith.gan.paste import FEATHER
+from flawsmith.gan.production.config import GenerateConfig
+from flawsmith.gan.production.generate import generate
 from flawsmith.gan.region import Box
 from flawsmith.gan.trainer import FitConfig
-from flawsmith.gan.worker import GenerateConfig
 from flawsmith.segment.benchmark import integrity as module
 from flawsmith.segment.benchmark.distance import Yardstick, crop, halves, kernel_distance, real_defects, spread
 from flawsmith.segment.benchmark.integrity import judge_cell
@@ -137,7 +138,7 @@ def cell(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for _ in fit(selection, config, folder / "fit", 0, CPU):
         pass
     for painter in ("gan", "paste"):
-        wanted = GenerateConfig(6, painter)
+        wanted = GenerateConfig(6, painter, gate=GateConfig(copies=False, critic=False))
         try:
             for _ in generate(folder / "fit", selection.good, wanted, folder / "synthetic" / painter, 0, CPU):
                 pass

@@ -16,6 +16,7 @@ from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank, build
 from flawsmith.gan.blend import composite
 from flawsmith.gan.canvas import ShapeParams
+from flawsmith.gan.control import Control
 from flawsmith.gan.integrity import rim as rim_module
 from flawsmith.gan.integrity.change import change, contrast
 from flawsmith.gan.integrity.copies import ALIKE, Gallery, copies, correlation, portrait
@@ -119,7 +120,8 @@ class Seam(Exact):
 def spots(bank: Bank, good: Sequence[Record], painter: BankPainter, count: int = 40) -> list[Spot]:
     found = []
     for index in range(count):
-        proposal = propose(begin(bank, tuple(good), (0, 1), 0, index), bank, SceneConfig(), 0)
+        scene = begin(bank, good[index % len(good)], index % 2, Control(), 0, (index, 0))
+        proposal = propose(scene, bank, SceneConfig(), 0)
         if proposal is not None:
             job = proposal.job
             (paint,) = painter.paint([job])

@@ -11,17 +11,21 @@ import pytest
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import read_image, read_mask, write_image
+from flawsmith.data.painted_set import write_tables
 from flawsmith.data.select import Selection
 from flawsmith.gan.bank import Bank
-from flawsmith.gan.generate import finish, report_rejected
 from flawsmith.gan.integrity.leak import leak
 from flawsmith.gan.integrity.painted import CONTEXT, entries, pictures, rejected
 from flawsmith.gan.painter import BankPainter, Job, Paint
 from flawsmith.gan.paste import Paste
 from flawsmith.gan.poisson import Poisson
 from flawsmith.gan.procedural import Procedural
+from flawsmith.gan.production.config import GenerateConfig
+from flawsmith.gan.production.generate import digested
+from flawsmith.gan.production.ledger import write_rejected
+from flawsmith.gan.production.task import Task
+from flawsmith.gan.production.worker import Worker
 from flawsmith.gan.region import bounding_box, grow
-from flawsmith.gan.worker import GenerateConfig, Task, Worker
 
 COUNT = 8
 Paints = Callable[[BankPainter], Path]
@@ -34,10 +38,10 @@ def painted(bank: Bank, selection: Selection, tmp_path_factory: pytest.TempPathF
     def paint(painter: BankPainter) -> Path:
         folder = tmp_path_factory.mktemp("set")
         bank.save(folder / "run" / "bank.safetensors")
-        task = Task(folder / "run", selection.good, GenerateConfig(COUNT, "paste"), folder / "set", 0, "cpu")
-        worker = Worker(task)
+        parts = digested(selection.good)
+        worker = Worker(Task(folder / "run", parts, GenerateConfig(COUNT, "paste"), folder / "set", 0, "cpu"))
         worker.painter = painter
-        finish(folder / "set", worker.paint(range(COUNT)), bank.classes)
+        write_tables(folder / "set", bank.classes, worker.paint(range(COUNT)))
         return folder / "set"
 
     return paint
@@ -142,6 +146,5 @@ def test_provenance_that_is_damaged_or_missing_is_named(pasted: Path, tmp_path: 
 def test_images_given_up_are_known(pasted: Path, tmp_path: Path) -> None:
     assert rejected(pasted) == []
     given_up = [{"index": 3, "clean": "a.png", "rejected": {"not visible": 12}}]
-    with pytest.raises(UserError):
-        report_rejected(tmp_path, given_up, 4)
+    write_rejected(tmp_path, given_up)
     assert rejected(tmp_path) == given_up == [json.loads((tmp_path / "rejected.jsonl").read_text())]

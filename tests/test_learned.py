@@ -41,9 +41,9 @@ def test_a_job_is_painted_alike_whatever_it_is_painted_with(painter: LearnedPain
 
 def test_a_longer_micro_batch_is_filled_up_and_changes_nothing_visible(painter: LearnedPainter) -> None:
     one = painter.paint([job(0)])[0]
-    painter.micro_batch = 4
+    painter.together = 4
     four = painter.paint([job(0)])[0]
-    painter.micro_batch = 1
+    painter.together = 1
     assert np.allclose(one.painted, four.painted, atol=1 / 255)
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from flawsmith.gan.bank import Bank
+from flawsmith.gan.context import survey
 from flawsmith.gan.instance import Healed
-from flawsmith.gan.placement import OVER_EDGE, Place, sample_place
+from flawsmith.gan.placement import GAP, OVER_EDGE, Place, place_on, sample_place
 from flawsmith.gan.shapes import draw_shape, sample_shape
 
 SIZE = (160, 200)
@@ -115,3 +116,38 @@ def test_defects_on_the_bright_half_are_placed_on_the_bright_half() -> None:
 def test_the_same_generator_gives_the_same_place() -> None:
     first, second = (placed(INNER, grain(seed=1), 3) for _ in range(2))
     assert np.array_equal(first, second) and not np.array_equal(first, placed(INNER, grain(seed=1), 4))
+
+
+def test_anywhere_takes_the_likeness_out_and_leaves_the_rest() -> None:
+    part = grain()
+    part[:, :100] -= 0.25
+    bank = bank_of(*(box(row, column, 10, 10) for row in (20, 60, 100, 130) for column in (110, 150, 180)), part=part)
+    look = survey(part)
+    places = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        place = place_on(look, draw_shape(sample_shape(bank, 0, random), bank), bank, random, anywhere=True)
+        assert place is not None
+        places.append((place.top, place.left))
+    rows, columns = np.array(places).T
+    assert 0.3 < (columns > 95).mean() < 0.7 and 0.3 < (rows > 75).mean() < 0.7
+    assert rows.min() >= GAP and columns.min() >= GAP
+
+
+def test_a_place_in_a_window_is_a_cut_of_its_mask() -> None:
+    found = place(INNER, grain(seed=1), 2)
+    assert found is not None
+    whole = found.mask(SIZE)
+    height = found.shape.mask.shape[0]
+    around = [(0, 0, *SIZE), (found.top + 3, found.left + 2, 40, 30), (found.top - 5, found.left - 4, 9, 8)]
+    for top, left, tall, wide in [*around, (found.top + height, found.left, 5, 5), (found.top, found.left - 9, 5, 9)]:
+        assert np.array_equal(found.window(top, left, tall, wide), whole[top : top + tall, left : left + wide])
+
+
+def test_a_shape_off_a_dark_rim_meets_the_parts_edge_on_every_side() -> None:
+    clean = grain(seed=1)
+    clean[:, :14] = clean[:, -14:] = 0.01
+    bank = bank_of(box(70, 0, 12, 30))
+    for seed in range(6):
+        columns = np.flatnonzero(placed(bank, clean, seed).any(0))
+        assert 10 <= columns[0] <= 16 or 10 <= 199 - columns[-1] <= 16

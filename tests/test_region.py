@@ -46,3 +46,11 @@ def test_reducing_takes_block_means() -> None:
 def test_brightness_is_the_mean_of_the_channels() -> None:
     image = np.random.default_rng(0).random((5, 6, 3)).astype(np.float32)
     assert np.allclose(brightness(image), image.mean(2)) and np.array_equal(brightness(image[..., :1]), image[..., 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_brightness_of_whole_numbers_is_that_of_their_colours_in_0_to_1(dtype: type, channels: int) -> None:
+    top = np.iinfo(dtype).max
+    image = np.random.default_rng(0).integers(0, top + 1, (5, 6, channels)).astype(dtype)
+    assert np.allclose(brightness(image), image[..., :3].mean(2) / top, atol=1e-6)

@@ -1,9 +1,17 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from flawsmith.data.image import read_image, to_float
+from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.image import read_image, to_float, write_mask
 from flawsmith.data.select import Selection
 from flawsmith.gan.bank import Bank
+from flawsmith.gan.control import Control
+from flawsmith.gan.gate import Gate, GateConfig
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, propose, span
 
@@ -12,18 +20,23 @@ def darkened(job: Job, by: float) -> Paint:
     return Paint(job.clean - np.float32(by), job.mask.astype(np.float32))
 
 
-def paint(scene: Scene, bank: Bank, by: float) -> None:
-    config = SceneConfig()
+def blank(bank: Bank, selection: Selection, index: int = 0, defect: int = 0, control: Control | None = None) -> Scene:
+    part = selection.good[index % len(selection.good)]
+    return begin(bank, part, defect, control or Control(), 1, (index, 0))
+
+
+def paint(scene: Scene, bank: Bank, by: float, config: SceneConfig | None = None) -> None:
+    config, gate = config or SceneConfig(), Gate(bank, "paste", GateConfig())
     while not scene.done and scene.attempt < config.tries:
         proposal = propose(scene, bank, config, seed=1)
-        if proposal is None or not accept(scene, proposal, darkened(proposal.job, by), config):
+        if proposal is None or not accept(scene, proposal, darkened(proposal.job, by), config, gate):
             scene.attempt += 1
 
 
 def test_the_label_is_what_changed_and_the_rest_keeps_its_bits(bank: Bank, selection: Selection) -> None:
     for index in range(6):
-        scene = begin(bank, selection.good, (0, 1), 1, index)
-        clean = scene.pixels
+        scene = blank(bank, selection, index, index % 2)
+        clean = scene.pixels.copy()
         paint(scene, bank, 0.3)
         changed = (scene.pixels != clean).any(2)
         assert scene.done and not (scene.mask & ~changed).any()
@@ -31,46 +44,114 @@ def test_the_label_is_what_changed_and_the_rest_keeps_its_bits(bank: Bank, selec
 
 
 def test_invisible_paint_is_never_labelled(bank: Bank, selection: Selection) -> None:
-    scene = begin(bank, selection.good, (0,), 1, 0)
+    scene = blank(bank, selection)
     paint(scene, bank, 0.001)
-    assert not scene.masks and scene.reasons["not visible"] + scene.reasons["no place for the shape"] == 12
+    assert not scene.labels and scene.reasons["not visible"] + scene.reasons["no place for the shape"] == 12
 
 
 def test_what_is_fainter_than_the_real_defects_is_painted_again_and_no_image_is_lost_for_it(
     bank: Bank, selection: Selection
 ) -> None:
-    scene = begin(bank, selection.good, (0,), 1, 0)
+    scene = blank(bank, selection)
     scene.wanted = 1
     limit = propose(scene, bank, SceneConfig(), seed=1)
     assert limit is not None and limit.least > bank.standouts[0][0]
     paint(scene, bank, 0.1)  # seen, but not as well as a real one
     assert scene.done and scene.reasons["fainter than the real ones"] > 0
     assert scene.defects[0]["standout"] < limit.least
-    strong = begin(bank, selection.good, (0,), 1, 0)
+    strong = blank(bank, selection)
     strong.wanted = 1
     paint(strong, bank, 0.4)
     assert strong.done and not strong.reasons["fainter than the real ones"]
 
 
 def test_a_scene_depends_on_seed_and_index_alone(bank: Bank, selection: Selection) -> None:
-    first, again, other = (begin(bank, selection.good, (0, 1), 1, index) for index in (3, 3, 4))
+    first, again, other = (blank(bank, selection, index, index % 2) for index in (3, 3, 4))
     for scene in (first, again, other):
         paint(scene, bank, 0.3)
     assert np.array_equal(first.pixels, again.pixels) and first.defects == again.defects
     assert first.defects != other.defects
 
 
-def test_every_clean_part_is_used_once_a_round(bank: Bank, selection: Selection) -> None:
-    used = [begin(bank, selection.good, (0,), 5, index).record.name for index in range(2 * len(selection.good))]
-    half = len(selection.good)
-    assert sorted(used[:half]) == sorted(used[half:]) == sorted(record.name for record in selection.good)
+@pytest.mark.parametrize("distance", [0, 6, 20])
+def test_defects_of_one_image_keep_the_distance(bank: Bank, selection: Selection, distance: int) -> None:
+    control = Control(defects=(3, 3), distance=distance, anywhere=True)
+    scene = blank(bank, selection, control=control)
+    paint(scene, bank, 0.3, SceneConfig(tries=60, control=control))
+    whole = [label.full(*scene.survey.size) for label in scene.labels]
+    assert len(whole) == 3 or distance == 20
+    for one in range(len(whole)):
+        for other in range(one):
+            assert ndimage.distance_transform_edt(~whole[one])[whole[other]].min() > distance
 
 
-def test_defects_of_one_image_keep_apart(bank: Bank, selection: Selection) -> None:
-    scene = begin(bank, selection.good, (0,), 1, 0)
-    scene.wanted = 3
-    paint(scene, bank, 0.3)
-    assert sum(mask.sum() for mask in scene.masks) == scene.mask.sum()
+@pytest.mark.parametrize("size", [(8.0, 12.0), (20.0, 26.0)])
+def test_sizes_are_those_asked_for(bank: Bank, selection: Selection, size: tuple[float, float]) -> None:
+    control = Control(defects=(1, 1), size=size)
+    found = []
+    for index in range(8):
+        scene = blank(bank, selection, index, control=control)
+        paint(scene, bank, 0.3, SceneConfig(tries=40, control=control))
+        found += [max(label.mask.shape) for label in scene.labels]
+    assert len(found) >= 6 and size[0] <= min(found) <= max(found) <= size[1]
+
+
+def test_a_severity_of_a_half_changes_half_as_much(bank: Bank, selection: Selection) -> None:
+    changes = []
+    for severity in (1.0, 0.5):
+        control = Control(defects=(1, 1), severity=(severity, severity))
+        scene = blank(bank, selection, control=control)
+        clean = scene.pixels.astype(float)
+        paint(scene, bank, 0.3, SceneConfig(faintest=0.0, control=control))
+        changes.append((clean - scene.pixels)[scene.mask].mean())
+        assert scene.defects[0]["severity"] == severity
+    assert changes[1] == pytest.approx(changes[0] / 2, rel=0.05)
+
+
+def test_rotations_are_drawn_from_the_range(bank: Bank) -> None:
+    control = Control(rotation=(80, 100))
+    turns = [control.sample_shape(bank, 1, np.random.default_rng(seed)).params.turn for seed in range(20)]
+    assert np.deg2rad(80) <= min(turns) < max(turns) <= np.deg2rad(100)
+
+
+@pytest.mark.parametrize("painter", ["spill", "plain"])
+def test_nothing_is_painted_outside_the_region(bank: Bank, selection: Selection, tmp_path: Path, painter: str) -> None:
+    allowed = np.zeros((96, 112), bool)
+    allowed[10:60, 30:100] = True
+    write_mask(tmp_path / "roi.png", allowed)
+    for index in range(6):
+        part = replace(selection.good[index], roi=tmp_path / "roi.png")
+        scene = begin(bank, part, index % 2, Control(defects=(2, 2)), 1, (index, 0))
+        clean, config, gate = scene.pixels.copy(), SceneConfig(), Gate(bank, "paste", GateConfig())
+        while not scene.done and scene.attempt < config.tries:
+            proposal = propose(scene, bank, config, seed=1)
+            if proposal is not None:
+                everywhere = np.ones(proposal.job.mask.shape, np.float32)
+                made = replace(darkened(proposal.job, 0.3), **({"alpha": everywhere} if painter == "spill" else {}))
+            if proposal is None or not accept(scene, proposal, made, config, gate):
+                scene.attempt += 1
+        assert scene.labels and not (scene.pixels != clean).any(2)[~allowed].any() and not scene.mask[~allowed].any()
+
+
+def test_a_region_of_another_size_is_refused(bank: Bank, selection: Selection, tmp_path: Path) -> None:
+    write_mask(tmp_path / "roi.png", np.ones((96, 100), bool))
+    with pytest.raises(UserError, match="as large as its image, 112×96 px; found 100×96"):
+        begin(bank, replace(selection.good[0], roi=tmp_path / "roi.png"), 0, Control(), 1, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"defects": (0, 2)}, "--defects: a range LOW:HIGH from 1 on; found 0:2"),
+        ({"size": (9, 3)}, "--size: a range LOW:HIGH from 1 on; found 9:3"),
+        ({"severity": (-1, 1)}, "--severity"),
+        ({"rotation": (float("nan"), 1)}, "--rotation"),
+        ({"distance": -1}, "--distance: at least 0 px"),
+    ],
+)
+def test_wishes_that_cannot_be_are_refused(wishes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Control(**wishes)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -96,7 +177,7 @@ def test_the_window_holds_the_defect_and_stays_on_the_image(case: tuple[int, int
 
 
 def test_reading_again_gives_the_clean_part(bank: Bank, selection: Selection) -> None:
-    scene = begin(bank, selection.good, (0,), 1, 0)
+    scene = blank(bank, selection)
     before = scene.pixels.copy()
     paint(scene, bank, 0.3)
     assert np.array_equal(read_image(scene.record.image), before)

@@ -82,7 +82,7 @@ def test_a_bad_step_is_skipped_and_the_weights_stay_finite(
 ) -> None:
     calls = iter(range(10))
 
-    def sometimes(logits: Tensor, truth: Tensor) -> Tensor:
+    def sometimes(logits: Tensor, *_: object) -> Tensor:
         return logits.mean() * (float("nan") if next(calls) == 1 else 1.0)
 
     monkeypatch.setattr(module, "segmentation_loss", sometimes)
@@ -96,8 +96,8 @@ def test_a_bad_image_does_not_spoil_the_statistics(
 ) -> None:
     good = Batches.batch
 
-    def spoilt(batches: Batches, step: int) -> tuple[Tensor, Tensor]:
-        images, truth = good(batches, step)
+    def spoilt(batches: Batches, step: int, rows: slice) -> tuple[Tensor, Tensor]:
+        images, truth = good(batches, step, rows)
         return (images * float("nan") if step == 1 else images), truth
 
     monkeypatch.setattr(Batches, "batch", spoilt)
@@ -109,7 +109,7 @@ def test_a_bad_image_does_not_spoil_the_statistics(
 def test_a_training_that_never_recovers_stops(
     selection: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "segmentation_loss", lambda logits, truth: logits.mean() * float("nan"))
+    monkeypatch.setattr(module, "segmentation_loss", lambda logits, *_: logits.mean() * float("nan"))
     with pytest.raises(UserError, match="finite number"):
         _train(selection, tmp_path / "model", dataclasses.replace(TINY, steps=50))
     assert not (tmp_path / "model" / MODEL).exists()

@@ -77,16 +77,15 @@ def correlation(one: Portrait, other: Portrait) -> float:
     rows, columns = (line[:: -(-line.size // PIXELS)] for line in np.nonzero(one.mask))
     values = one.detail[rows, columns]
     values = values - values.mean()
-    size = np.array(one.mask.shape) // 2 + SHIFT
-    best = -1.0
-    for flip in FLIPS:
-        frame = _framed(other.detail[flip], size)
-        steps = range(2 * SHIFT + 1)
-        seen = np.stack([frame[rows + down, columns + across] for down in steps for across in steps])
-        seen -= seen.mean(1, keepdims=True)
-        scale = np.sqrt((seen**2).sum(1) * (values**2).sum())
-        best = max(best, float((seen @ values / np.maximum(scale, 1e-9)).max()))
-    return best
+    frame = _framed(other.detail, np.array(one.mask.shape) // 2 + SHIFT)
+    frames = np.stack([frame[flip] for flip in FLIPS])
+    step, width = frame.size, frame.shape[1]
+    shifts = np.arange(2 * SHIFT + 1)
+    first = (np.arange(len(FLIPS))[:, None, None] * step + shifts[:, None] * width + shifts).reshape(-1, 1)
+    seen = frames.ravel().take(first + rows * width + columns)
+    seen -= seen.mean(1, keepdims=True)
+    scale = np.sqrt(np.einsum("ij,ij->i", seen, seen) * (values @ values))
+    return float((seen @ values / np.maximum(scale, 1e-9)).max())
 
 
 def _framed(detail: Field, half: NDArray[np.int64]) -> Field:
@@ -114,10 +113,14 @@ class Gallery:
         scaled, as_large = (tuple(portrait(kind, mask, by) for kind in kinds) for by in (None, scale))
         return Sitter(int(mask.sum()), scaled, as_large)
 
-    def nearest(self, spot: Spot) -> Match:
-        """The training defect of the class that looks most like a painted one; the shape's own one is moved with it."""
+    def nearest(self, spot: Spot, among: Sequence[int] | None = None) -> Match:
+        """The training defect of the class, or among some of it, that looks most like a painted one.
+
+        The shape's own one is moved with it, too.
+        """
         own = self.sit(spot.clean, spot.after, spot.mask, spot.defect)
-        matches = [Match(i, _alike(own, self.portraits[i])) for i in self.bank.members[spot.defect]]
+        members = self.bank.members[spot.defect] if among is None else among
+        matches = [Match(i, _alike(own, self.portraits[i])) for i in members]
         matches.append(Match(spot.shape.first, _alike(own, self._as_drawn(spot))))
         return max(matches, key=lambda match: match.similarity)
 

@@ -59,8 +59,8 @@ def like_place(one: Instance, part: Pixels) -> Pixels | None:
         return None
     top = round(one.top * rows / max(one.height - height, 1))
     left = round(one.left * columns / max(one.width - width, 1))
-    cut = np.s_[top : top + height, left : left + width]
-    return part[cut] if foreground(part)[cut][one.mask].mean() > 0.85 else None
+    on = foreground(part).window(top, left, height, width)
+    return part[top : top + height, left : left + width] if on[one.mask].mean() > 0.85 else None
 
 
 def _job(one: Instance, index: int, clean: Pixels, seed: int) -> Job:

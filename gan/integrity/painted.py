@@ -69,10 +69,10 @@ class Picture:
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
-    """The provenance of a set, an entry an image; raises UserError where it is missing or damaged."""
+    """The provenance of a set's painted images; raises UserError where it is missing or damaged."""
     path = folder / "provenance.jsonl"
     try:
-        return [json.loads(line) for line in read_text(path).splitlines()]
+        return [entry for entry in map(json.loads, read_text(path).splitlines()) if entry["defects"]]
     except ValueError as error:
         raise UserError(path, "one JSON object a line", error, AGAIN) from error
 

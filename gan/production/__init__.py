@@ -1,0 +1,1 @@
+"""Painted sets: which images are made, by whom, in which order, and what is written of them."""
