@@ -856,6 +856,7 @@ def predict(
     show_default=True,
     help="Processes; each does one budget of one seed.",
 )
+@executor
 @common
 def benchmark(
     folder: Source,
@@ -868,6 +869,7 @@ def benchmark(
     steps: int | None,
     count: int | None,
     workers: int,
+    executor: str,
     common: Common,
 ) -> None:
     """Measure whether painted defects help, against copy-paste.
@@ -892,7 +894,7 @@ def benchmark(
     if common.dry_run:
         show({**outlook(plan), "output": output, "device": common.device, "config": asdict(config)}, common.as_json)
         return
-    last = follow(run(plan, common.device, workers))
+    last = follow(run(plan, common.device, workers, executor))
     results = {"verdict": last["results"]["verdict"], "recommended": last["results"]["recommended"]}
     click.echo(json.dumps({**results, "report": str(last["report"])}) if common.as_json else results["verdict"])
     click.echo(f"report: {last['report']}", err=common.as_json)
