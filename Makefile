@@ -39,6 +39,8 @@ interop: setup.cfg  ## what independent libraries read of what is written, and t
 	.venv-interop/bin/python tests/interop.py
 
 bench: $(VENV)/.installed  ## speed and memory against their goals: make bench [DATA="folder --classes a,b"]
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[bench]"
+	$(BIN)/python docs/speed.py $(DATA)
 	$(BIN)/python docs/bench.py $(DATA)
 	$(BIN)/python docs/scale.py
 

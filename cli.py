@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from flawsmith.gan.production.config import GenerateConfig
     from flawsmith.gan.production.shard import Shard
     from flawsmith.segment.benchmark.cell import Budget
+    from flawsmith.segment.predict import PredictConfig
+    from flawsmith.segment.stream import Policy
 
 WRITTEN = ["coco", "cvat", "labelme", "labelstudio", "yolo", "mvtec", "png", "webdataset", "imagefolder", "manifest"]
 WORK = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"  # of a bar whose unit says nothing
@@ -188,6 +190,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 folder = click.argument("folder", type=DATA)
 run_folder = click.argument("run", type=FOLDER)
 model_folder = click.argument("model", type=FOLDER)
+model_file = click.argument("model", type=DATA)
 output = click.option("-o", "--output", type=FOLDER, required=True, help="Folder to write; a new one, or one to go on.")
 seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything random.")
 device = click.option("--device", callback=to_device, default="auto", show_default=True, help="auto, cpu, cuda:N.")
@@ -328,6 +331,74 @@ painting = bundle(
 )
 
 
+@dataclass(frozen=True)
+class Predicting:
+    """What is a defect, what is written, and what becomes of frames that come too fast."""
+
+    threshold: float
+    min_area: int
+    to: tuple[str, ...]
+    overlay: bool
+    tile: int
+    drop: Policy | None
+    timeout: float
+    frames: int | None
+
+    def config(self) -> PredictConfig:
+        """The configuration that the options make."""
+        from flawsmith.segment.predict import PredictConfig
+        from flawsmith.segment.tiles import Tiling
+
+        return PredictConfig(
+            threshold=self.threshold,
+            least=self.min_area,
+            tiling=Tiling(self.tile),
+            to=self.to,
+            overlay=self.overlay,
+            drop=self.drop,
+            timeout=self.timeout,
+            frames=self.frames,
+        )
+
+
+predicting = bundle(
+    "predicting",
+    Predicting,
+    click.option(
+        "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability of a defect."
+    ),
+    click.option(
+        "--min-area", type=click.IntRange(min=1), default=1, show_default=True, help="Pixels of the least defect."
+    ),
+    click.option(
+        "--to",
+        type=click.Choice(["jsonl", "coco", "cvat", "png"]),
+        multiple=True,
+        default=("jsonl",),
+        show_default=True,
+        help="Labels to write; give it again for more. A video's are tracks in cvat.",
+    ),
+    click.option("--overlay", is_flag=True, help="Also pictures, and videos, with what was found drawn on them."),
+    click.option(
+        "--tile", type=click.IntRange(min=1), default=1024, show_default=True, help="Pixels: larger images are cut."
+    ),
+    click.option(
+        "--drop",
+        type=click.Choice(["none", "oldest", "newest"]),
+        help="Frames that are dropped when the model is too slow.",
+        show_default="none of a file, the oldest of a stream",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="Seconds without a frame after which a stream has stalled.",
+    ),
+    click.option("--frames", type=click.IntRange(min=1), help="Stop after so many of each video.", show_default="all"),
+)
+
+
 reading = (
     click.option("--format", metavar="F", help="Of the labels.", show_default="found from the content"),
     click.option("--label-attribute", metavar="NAME", help="VIA: the attribute that is the class."),
@@ -418,6 +489,7 @@ def follow(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
             if not sys.stderr.isatty():
                 if shown != before:
                     share = f"{done}/{total}" if figures else f"{done / total:.0%}"
+                    share = str(done) if last.get("endless") else share
                     click.echo(" ".join(f"{task} {share} {text}".split()), err=True)
                 continue
             if bar is None or before is None or before[0] != task:
@@ -591,6 +663,8 @@ def preview(folder: Path, output: Path, clean: Path | None, split: Path | None, 
     from flawsmith.gan.review import review
 
     if is_painted_set(folder):
+        if output.suffix.lower() != ".html":
+            raise UsageError("-o", "the page of a painted set ends in .html", output)
         if not common.dry_run:
             follow(review(folder, output))
         show({"images of": folder, "output": output}, common.as_json)
@@ -800,25 +874,44 @@ def evaluate(
     click.echo(json.dumps(metrics) if as_json else as_text(score_table(f"{len(records)} images", rows)))
 
 
-@main.command(epilog=example("flawsmith predict model/ new_parts/ -o predictions/"))
-@model_folder
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@main.command(epilog=example("flawsmith predict model/ new_parts/ line.mp4 -o predictions/ --overlay"))
+@model_file
+@click.argument("places", metavar="PLACE...", nargs=-1, required=True)
 @output
+@predicting
 @device
 @dry_run
 @as_json
 def predict(
-    model: Path, paths: tuple[Path, ...], output: Path, device: torch.device, dry_run: bool, as_json: bool
+    model: Path,
+    places: tuple[str, ...],
+    output: Path,
+    predicting: Predicting,
+    device: torch.device,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Write probability maps, masks and a table for new images."""
-    from flawsmith.segment.predict import image_files, predict_folder
-    from flawsmith.segment.segmenter import Segmenter
+    """Find defects in new images and video.
 
-    segmenter, images = Segmenter.load(model, device), image_files(paths)
-    facts = {"images": len(images), "classes": ", ".join(segmenter.classes), "output": output, "device": device}
-    if not dry_run:
-        follow(predict_folder(segmenter, images, output))
-    show(facts, as_json)
+    PLACE is an image, a folder, a pattern such as "parts/**/*.png", a video file, a camera such as /dev/video0 or an
+    address such as rtsp://camera/1; MODEL what train or export wrote. Writes masks, probability maps, every defect with
+    its score and box, and how fast it went. Exit code 3 if something could not be read.
+    """
+    from flawsmith.segment.model import load_model
+    from flawsmith.segment.predict import predict as predict_on
+    from flawsmith.segment.sources import Sources
+
+    config, segmenter, sources = predicting.config(), load_model(model, device), Sources.of(places)
+    facts = {"images": len(sources.images), "videos": len(sources.videos), "classes": ", ".join(segmenter.classes)}
+    facts |= {"output": output, "device": device}
+    if dry_run:
+        show({**facts, "config": asdict(config)}, as_json)
+        return
+    summary = follow(predict_on(segmenter, sources, output, config))["summary"]
+    speeds = {name: f"{one['per_second']} a second" for name, one in summary.get("videos", {}).items()}
+    if "images" in summary:
+        speeds |= {"images": f"{summary['images']['per_second']} a second"}
+    show({**facts, "speed": speeds, "summary": output / "summary.json"}, as_json)
 
 
 @main.command(epilog=example("flawsmith benchmark parts/ --real 5,10,25 --seeds 3 -o runs/bench"))

@@ -59,11 +59,14 @@ def load(path: Path, keys: Collection[str] = ()) -> tuple[dict[str, Tensor], dic
 
 
 def identity(path: Path) -> str:
-    """SHA-256 of the content, as written beside it; `load` is what checks that it is true."""
+    """SHA-256 of the content, as written beside it; `load` is what checks that it is true. Raises UserError."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
-        return str(_about(file.metadata()).get("sha256"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str(_about(file.metadata()).get("sha256"))
+    except Exception as error:  # as in `load`
+        raise UserError(path, "the checkpoint cannot be read", error, _AGAIN) from error
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -1,7 +1,7 @@
 """The critic: does a painted defect look like one of its class, by what can be measured of the pool's real ones?
 
-It is not the discriminator: what the painter makes after hundreds of steps against that one is what it lets through. The
-figures measured are those of gan/appearance.py: brightness, tint, roughness, depth and lean of core and rim.
+It is not the discriminator: what the painter makes after hundreds of steps against that one is what it lets through.
+What is measured is that of gan/appearance.py: brightness, tint, roughness, depth and lean of core and rim.
 """
 
 from __future__ import annotations

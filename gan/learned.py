@@ -24,6 +24,7 @@ class LearnedPainter:
     def __init__(self, generator: Generator, latents: Latents, device: torch.device) -> None:
         self.generator = generator.to(device, memory_format=memory_format(device)).eval()  # type: ignore[call-overload]
         self.latents, self.device = latents, device
+        self.blend = {"reach": generator.config.reach, "alpha": "painted"}
         # A batch is always this long, filled up with zeros, so that a kernel chosen by size cannot change a pixel.
         self.together = 16 if device.type == "cuda" else 1
 

@@ -27,7 +27,7 @@ Field = NDArray[np.float32]
 
 
 class Sketch(NamedTuple):
-    """A defect in few pixels: its mask (h, w) centred on the middle pixel, and two fields (2, h, w): look and change."""
+    """A defect in few pixels: its mask (h, w) about the middle pixel, and two fields (2, h, w), look and change."""
 
     mask: Mask
     fields: Field

@@ -1,9 +1,10 @@
 """What every painter does: jobs in, painted windows out. Painters know nothing of data sets, placement or files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,11 @@ class Painter(Protocol):
     name: str
     together: int  # jobs that it paints at once: giving it more gains nothing
 
+    @property
+    def blend(self) -> Mapping[str, Any]:
+        """How its paint is joined with the part, for provenance; lengths in px."""
+        ...
+
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:
         """One Paint for each job, in order."""
         ...
@@ -50,6 +56,7 @@ class BankPainter(ABC):
 
     name: str
     together = 1
+    blend: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, bank: Bank) -> None:
         self.bank = bank

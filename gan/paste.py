@@ -1,5 +1,7 @@
 """The painter `paste`: a real defect's pixels under a feathered mask."""
 
+from types import MappingProxyType
+
 from flawsmith.gan.blend import feather
 from flawsmith.gan.painter import BankPainter, Job, Paint
 from flawsmith.gan.transplant import transplant
@@ -11,6 +13,7 @@ class Paste(BankPainter):
     """Copies and pastes (Ghiasi et al. 2021, there with whole objects)."""
 
     name = "paste"
+    blend = MappingProxyType({"feather": FEATHER})
 
     def paint_one(self, job: Job) -> Paint:
         """The Paint of one job."""

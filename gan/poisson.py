@@ -1,5 +1,7 @@
 """The painter `poisson`: a real defect's gradients, solved into the part exactly."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from flawsmith.gan.blend import poisson
@@ -14,6 +16,7 @@ class Poisson(BankPainter):
     """Pérez et al. 2003, without the shortcuts that change pixels outside the mask."""
 
     name = "poisson"
+    blend = MappingProxyType({"margin": MARGIN, "gradients": "of the source"})
 
     def paint_one(self, job: Job) -> Paint:
         """The Paint of one job."""

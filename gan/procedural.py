@@ -1,5 +1,7 @@
 """The painter `procedural`: fractal noise and shading within the mask, as strong as real defects are, no real look."""
 
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -20,6 +22,7 @@ class Procedural(BankPainter):
     """Noise in the shape of a defect: the control that needs no real appearance (after Zavrtanik et al. 2021)."""
 
     name = "procedural"
+    blend = MappingProxyType({"feather": FEATHER})
 
     def __init__(self, bank: Bank) -> None:
         super().__init__(bank)

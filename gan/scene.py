@@ -93,7 +93,7 @@ def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, 
 
 
 def region(record: Record, pixels: NDArray[Any]) -> Mask | None:
-    """The region of interest (H, W) of a part (H, W, C), None where it is to be found; raises UserError on another size."""
+    """The region of interest (H, W) of a part (H, W, C), None where it is to be found; raises UserError."""
     if record.roi is None:
         return None
     roi = read_mask(record.roi) > 0

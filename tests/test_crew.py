@@ -105,9 +105,9 @@ def test_one_process_lists_what_raises_an_error_too(tmp_path: Path) -> None:
 
 
 def test_processes_that_only_die_end_the_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"processes that paint must live; found exit code -9"):
-        with Crew(task(tmp_path), 1, dead) as crew:
-            list(crew.paint(iter(range(500))))
+    message = r"processes that paint must live; found exit code -9"
+    with pytest.raises(UserError, match=message), Crew(task(tmp_path), 1, dead) as crew:
+        list(crew.paint(iter(range(500))))
 
 
 def test_what_no_item_is_to_blame_for_ends_the_run_with_its_own_message(tmp_path: Path) -> None:

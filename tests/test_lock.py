@@ -10,7 +10,14 @@ import pytest
 from flawsmith.data.errors import UsageError
 from flawsmith.data.lock import LOCK, locked
 
-HOLD = "import sys, time; from pathlib import Path; from flawsmith.data.lock import locked\nwith locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+HOLD = """
+import sys, time
+from pathlib import Path
+from flawsmith.data.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def holder(folder: Path) -> subprocess.Popen[str]:
@@ -22,9 +29,9 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 def test_a_second_process_is_refused_at_once_and_told_who_holds_it(tmp_path: Path) -> None:
     with holder(tmp_path / "out") as process:
         start = time.monotonic()
-        with pytest.raises(UsageError, match=f"another command is writing here; found process {process.pid} on "):
-            with locked(tmp_path / "out"):
-                pass
+        message = f"another command is writing here; found process {process.pid} on "
+        with pytest.raises(UsageError, match=message), locked(tmp_path / "out"):
+            pass
         assert time.monotonic() - start < 2
         process.kill()
 

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -112,10 +112,8 @@ class Crew:
         items = [again.popleft()] if again else list(islice(indices, CHUNK))
         self.running[pipe] = (self.running[pipe][0], items)
         if items:
-            try:
+            with suppress(OSError):  # it died while it had nothing to do: its pipe's end is what is read next
                 pipe.send(list(items))
-            except OSError:  # it died while it had nothing to do: its pipe's end is what is read next
-                pass
 
     def bury(self, pipe: Connection, again: deque[int]) -> Iterator[Entry]:
         """What becomes of the items that were with a process that died: the first was being made, all are made again.

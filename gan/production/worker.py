@@ -89,6 +89,7 @@ class Worker:
             "again": attempt.again,
             "painter": task.config.painter if mask else None,
             "checkpoint": task.checkpoint if mask else None,
+            "blend": dict(self.painter.blend) if mask else None,
             "defects": attempt.defects,
             "failed_tries": dict(attempt.reasons),
             "pixels_sha256": digest(np.ascontiguousarray(pixels)),
