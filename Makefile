@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := data gan segment
 DATA ?=
+FAULTS ?=
 
-.PHONY: demo test lint types pytest fuzz interop bench results pictures cli-docs clean
+.PHONY: demo test lint types pytest fuzz torture interop bench results pictures cli-docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed  ## the whole main job on computer-made demo parts, ends with the scores and a report
@@ -29,6 +30,9 @@ pytest: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev  ## 10,000 broken and hostile files of all formats: no crash, no hang, nothing uncaught
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py --count 10000 --workers 2
+
+torture: $(VENV)/.installed-dev  ## kills, full disks, damaged checkpoints: the table of docs/reliability.md
+	$(BIN)/python tests/torture.py $(FAULTS)
 
 # Other libraries' versions are their own affair, hence an environment apart; what would draw in torch comes without it.
 interop: setup.cfg  ## what independent libraries read of what is written, and the other way: docs/interop.md

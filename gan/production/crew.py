@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -149,14 +150,15 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends all processes: those that are at work may finish writing, no longer than GRACE seconds."""
+        """Ends all processes: those that are at work may finish writing, no longer than GRACE seconds in all."""
         processes = [process for process, _ in self.running.values()]
         for pipe in self.running:
             pipe.close()
         for process in processes:
             process.terminate()
+        end = time.monotonic() + GRACE
         for process in processes:
-            process.join(GRACE)
+            process.join(max(end - time.monotonic(), 0))
             if process.is_alive():
                 process.kill()
                 process.join()

@@ -26,7 +26,7 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.crew import Crew, Hire, hire_worker, paint_here
 from flawsmith.gan.production.items import Items
-from flawsmith.gan.production.ledger import Entry, Ledger, write_rejected
+from flawsmith.gan.production.ledger import Entry, Ledger, remove_parts, write_rejected
 from flawsmith.gan.production.shard import Shard
 from flawsmith.gan.production.summary import Summary
 from flawsmith.gan.production.task import Part, Task
@@ -96,6 +96,7 @@ def generate(
                 ledger.append(entry | {"class": items.name(entry["index"])})
                 done += 1
                 yield {"done": done, "count": count}
+        remove_parts(output)  # of a process that was killed while it wrote
         report_short(output, finish(output, ledger, items, own, opened.bank))
 
 
