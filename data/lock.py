@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flawsmith.data.errors import UsageError
@@ -27,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     The file names process and host for a person to read; the kernel's lock (flock) on it is what counts, so that a
     lock is never stale.
     """
-    path = folder / LOCK
+    path, new = folder / LOCK, not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = _take(path)
@@ -38,6 +38,9 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)  # while it is held: a holder never removes another's
         os.close(handle)
+        if new:
+            with suppress(OSError):  # what was refused before it wrote anything leaves nothing
+                folder.rmdir()
 
 
 def _take(path: Path) -> int:

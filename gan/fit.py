@@ -11,6 +11,7 @@ import torch
 from flawsmith.data.checkpoint import load, save
 from flawsmith.data.distributed import ALONE, Group
 from flawsmith.data.errors import UserError
+from flawsmith.data.lock import locked
 from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
 from flawsmith.data.sources import write_sources
@@ -29,8 +30,17 @@ def fit(
 ) -> Iterator[dict[str, Any]]:
     """Learn the defects of `selection` into `output`; yields {"step", "steps", losses}; resumes by itself.
 
-    In a group every process calls it with the same arguments but the device; the first one alone writes.
+    In a group every process calls it with the same arguments but the device; the first one alone writes. Raises
+    UsageError where another command is at work in the folder.
     """
+    with locked(output) if group.is_first else nullcontext():
+        yield from fitted(selection, config, output, seed, device, group)
+
+
+def fitted(
+    selection: Selection, config: FitConfig, output: Path, seed: int, device: torch.device, group: Group
+) -> Iterator[dict[str, Any]]:
+    """The same, in a folder that is held."""
     group.refuse_small(config.batch)
     plan = {
         "config": asdict(config),

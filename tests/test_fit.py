@@ -6,6 +6,7 @@ import torch
 
 from flawsmith.data.checkpoint import load
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.lock import locked
 from flawsmith.data.select import Selection
 from flawsmith.gan import trainer
 from flawsmith.gan.fit import fit
@@ -67,3 +68,9 @@ def test_a_diverged_run_goes_back_and_then_stops_with_one_line(
     assert visits == [0, 1, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3]
     assert load(tmp_path / "run" / "state.safetensors")[1]["step"] == 2
     assert not (tmp_path / "run" / "generator.safetensors").exists()
+
+
+def test_two_commands_in_one_folder_are_one_too_many(selection: Selection, tmp_path: Path) -> None:
+    with locked(tmp_path / "run"), pytest.raises(UsageError, match="another command is writing here"):
+        list(fit(selection, FitConfig(steps=0), tmp_path / "run", 0, torch.device("cpu")))
+    list(fit(selection, FitConfig(steps=0), tmp_path / "run", 0, torch.device("cpu")))

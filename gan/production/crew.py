@@ -176,6 +176,8 @@ def _work(task: Task, hire: Hire, pipe: Connection) -> None:
         pipe.send(("error", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the first process is gone, or wants no more
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway: a signal now would only show a traceback
 
 
 def _leave(*_: object) -> None:

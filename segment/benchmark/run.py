@@ -7,24 +7,38 @@ from typing import Any
 import torch
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.lock import locked
+from flawsmith.gan.production.ray import refuse_without_ray
 from flawsmith.segment.benchmark.cell import Cell
 from flawsmith.segment.benchmark.job import Job, perform
 from flawsmith.segment.benchmark.plan import Plan, Prepared, prepare
 from flawsmith.segment.benchmark.processes import Events, apart
 from flawsmith.segment.benchmark.progress import Progress
+from flawsmith.segment.benchmark.ray import apart_on_ray
 from flawsmith.segment.benchmark.results import finished, settled, write_results
 from flawsmith.segment.benchmark.setting import begin
 
 
-def run(plan: Plan, device: torch.device, workers: int = 1) -> Iterator[dict[str, Any]]:
+def run(plan: Plan, device: torch.device, workers: int = 1, executor: str = "processes") -> Iterator[dict[str, Any]]:
     """Does what of the plan is not done yet, `workers` cells at a time; what is finished is not done again.
+
+    `executor` is who does it: "processes" of this machine, or "ray", a cluster.
 
     Yields {"task", "done" and "count" in seconds of work, "text"}, with "note" where something went wrong. The last
     item has "results", the content of results.json, "report", a path, and "failed", a dict of cell → why it could not
-    be finished: one that fails does not stop the others. Raises UserError where no trial at all could be finished.
+    be finished: one that fails does not stop the others. Raises UserError where no trial at all could be finished,
+    UsageError where another command is at work in the folder.
     """
+    with locked(plan.output):
+        yield from held(plan, device, workers, executor)
+
+
+def held(plan: Plan, device: torch.device, workers: int, executor: str) -> Iterator[dict[str, Any]]:
+    """The same, in a folder that is held."""
     from flawsmith.segment.benchmark.report import write_report
 
+    if executor == "ray":
+        refuse_without_ray()
     prepared = prepare(plan)
     begin(plan, prepared, device)
     progress = start(plan, prepared)
@@ -32,11 +46,11 @@ def run(plan: Plan, device: torch.device, workers: int = 1) -> Iterator[dict[str
     failed: dict[str, str] = {}
     results: dict[str, Any] | None = None
     jobs = [
-        Job(plan, cell, str(device), plan.config.workers if workers == 1 else 1)
+        Job(plan, cell, str(device), plan.config.workers if workers == 1 and executor == "processes" else 1)
         for cell in plan.cells
         if not settled(plan.output, cell)
     ]
-    with closing(apart(jobs, workers, perform) if workers > 1 else here(jobs)) as events:
+    with closing(performed(jobs, workers, executor)) as events:
         for cell, event in events:
             if "failed" in event:
                 failed[str(cell)] = "; ".join([*filter(None, [failed.get(str(cell))]), event["failed"]])
@@ -76,6 +90,13 @@ def start(plan: Plan, prepared: Prepared) -> Progress:
         if settled(plan.output, cell):
             progress.end(cell, _trials(plan, cell))
     return progress
+
+
+def performed(jobs: Sequence[Job], workers: int, executor: str) -> Events:
+    """The events of the jobs, wherever they are done."""
+    if executor == "ray":
+        return apart_on_ray(jobs, workers, perform)
+    return apart(jobs, workers, perform) if workers > 1 else here(jobs)
 
 
 def here(jobs: Sequence[Job]) -> Events:
