@@ -48,7 +48,7 @@ class App(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; exit codes 0 done, 1 bad data, 2 usage, 3 partly done, 130 interrupted."""
+        """Runs a command; exit codes 0 done, 1 bad data, 2 usage, 3 partly done, 4 diverged, 130 interrupted."""
         try:
             with stoppable():
                 return super().invoke(ctx)
@@ -101,7 +101,7 @@ def main() -> None:
     """Learn how a defect looks, paint it onto good parts with exact masks, and measure whether it helped.
 
     An interrupted fit, generate, benchmark or demo goes on when given again. Exit codes: 0 done, 1 bad data,
-    2 usage, 3 partly done, 130 interrupted.
+    2 usage, 3 partly done, 4 diverged, 130 interrupted.
     """
 
 
@@ -202,6 +202,20 @@ real = click.option("--real", type=click.IntRange(min=1), help="Real defect imag
 steps = click.option("--steps", type=click.IntRange(min=0), help="Training steps.", show_default="see --dry-run")
 workers = click.option(
     "--workers", type=click.IntRange(min=1), default=cores, help="Processes.", show_default="one a core"
+)
+choosing = stack(
+    click.option(
+        "--model",
+        metavar="NAME",
+        help="pretrained, small, smp:ENCODER, maskrcnn:resnet18, maskrcnn:resnet50, classifier or threshold.",
+        show_default="pretrained",
+    ),
+    click.option(
+        "--weights",
+        metavar="PATH|imagenet",
+        help="What the encoder of smp or maskrcnn starts from; imagenet is downloaded.",
+        show_default="random",
+    ),
 )
 painter = click.option(
     "--painter",
@@ -815,25 +829,29 @@ def replay(
 @main.command(epilog=example("flawsmith train parts/ --synthetic painted/ --split split.json --real 10 -o model/"))
 @learning
 @click.option("--synthetic", type=DATA, help="Data set that generate wrote, learned from beside the real one.")
-@click.option(
-    "--network",
-    type=click.Choice(["pretrained", "small"]),
-    help="One that starts from ImageNet, or a smaller one that starts from nothing.",
-    show_default="pretrained",
-)
+@choosing
 @output
 @steps
 @common
 def train(
-    learning: Learning, synthetic: Path | None, network: str | None, output: Path, steps: int | None, common: Common
+    learning: Learning,
+    synthetic: Path | None,
+    model: str | None,
+    weights: str | None,
+    output: Path,
+    steps: int | None,
+    common: Common,
 ) -> None:
-    """Train the segmenter on real and, if given, painted defects."""
+    """Train a model on real and, if given, painted defects.
+
+    The threshold has no steps: it prints what was chosen, and writes it as JSON.
+    """
     from flawsmith.data.distributed import joined
     from flawsmith.data.painted import painted_records
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.train import train as train_model
 
-    config, selection = TrainConfig(**given(steps=steps, network=network)), learning.select(common.seed)
+    config, selection = TrainConfig(**given(steps=steps, model=model, weights=weights)), learning.select(common.seed)
     painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
     facts = {**sources, "output": output, "device": common.device}
@@ -846,7 +864,7 @@ def train(
 
 
 @main.command(epilog=example("flawsmith evaluate model/ parts/ --split split.json -o eval/"))
-@model_folder
+@model_file
 @data_set
 @split_file
 @output
@@ -856,28 +874,29 @@ def train(
 def evaluate(
     model: Path, folder: Source, split: Path | None, output: Path, device: torch.device, dry_run: bool, as_json: bool
 ) -> None:
-    """Score a segmenter on real parts.
+    """Score a model on real parts.
 
     Writes metrics.json, a table of the images, and overlays of the best, the median and the worst.
     """
     from flawsmith.data.select import test_records
     from flawsmith.segment.evaluate import evaluate as score
-    from flawsmith.segment.report import as_text, score_table
-    from flawsmith.segment.segmenter import Segmenter
+    from flawsmith.segment.model import load_model
+    from flawsmith.segment.report import as_text, kind_tables, score_table
 
-    segmenter = Segmenter.load(model, device)
-    records = test_records(folder, split, segmenter.classes)
+    trained = load_model(model, device)
+    records = test_records(folder, split, trained.classes)
     if dry_run:
         show({"scores": by_class(records), "output": output, "device": device}, as_json)
         return
-    metrics = follow(score(segmenter, records, output))["metrics"]
+    metrics = follow(score(trained, records, output))["metrics"]
     rows = {"all defects": metrics["overall"], **metrics["per_class"]}
-    click.echo(json.dumps(metrics) if as_json else as_text(score_table(f"{len(records)} images", rows)))
+    tables = [score_table(f"{len(records)} images", rows), *kind_tables(metrics)]
+    click.echo(json.dumps(metrics) if as_json else "\n\n".join(map(as_text, tables)))
 
 
 @main.command(epilog=example("flawsmith predict model/ new_parts/ line.mp4 -o predictions/ --overlay"))
 @model_file
-@click.argument("places", metavar="PLACE...", nargs=-1, required=True)
+@click.argument("places", nargs=-1, required=True)
 @output
 @predicting
 @device
@@ -894,11 +913,13 @@ def predict(
 ) -> None:
     """Find defects in new images and video.
 
-    PLACE is an image, a folder, a pattern such as "parts/**/*.png", a video file, a camera such as /dev/video0 or an
-    address such as rtsp://camera/1; MODEL what train or export wrote. Writes masks, probability maps, every defect with
-    its score and box, and how fast it went. Exit code 3 if something could not be read.
+    PLACES are images, folders, patterns such as "parts/**/*.png", video files, cameras such as /dev/video0 and
+    addresses such as rtsp://camera/1; MODEL is what train or export wrote. Writes masks, probability maps, every defect
+    with its score and box, and how fast it went. Exit code 3 if something could not be read.
     """
+    from flawsmith.segment.grades import TABLE, grade_images
     from flawsmith.segment.model import load_model
+    from flawsmith.segment.models.classifier import Classifier
     from flawsmith.segment.places import Sources
     from flawsmith.segment.predict import predict as predict_on
 
@@ -907,6 +928,10 @@ def predict(
     facts |= {"output": output, "device": device}
     if dry_run:
         show({**facts, "config": asdict(config)}, as_json)
+        return
+    if isinstance(segmenter, Classifier):
+        follow(grade_images(segmenter, sources, output, config.threshold))
+        show({**facts, "table": output / TABLE}, as_json)
         return
     summary = follow(predict_on(segmenter, sources, output, config))["summary"]
     speeds = {name: f"{one['per_second']} a second" for name, one in summary.get("videos", {}).items()}
@@ -920,13 +945,13 @@ def predict(
 @click.option("-o", "--output", type=FILE, required=True, help="The .onnx to write.")
 @click.option("--int8", is_flag=True, help="Numbers of 8 bits: half of --check calibrates them, the rest compares.")
 @click.option("--check", type=DATA, help="Data set, or images, to compare on.", show_default="made ones")
-@click.option("--split", type=FILE, help="Split file: compare on its test part.")
+@click.option("--split", type=FILE, help="Split file: compare on its pool.")
 @dry_run
 @as_json
 def export(
     model: Path, output: Path, int8: bool, check: Path | None, split: Path | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Write a segmenter as ONNX, for predict and for programs without torch.
+    """Write a segmenter as ONNX, to run without torch.
 
     Any batch and size. Both are run on the same images first, and nothing is written where probabilities differ by more
     than 0.001, or 8 bits cost more than 0.005 of the IoU.
@@ -967,12 +992,11 @@ def export(
 )
 @class_names
 @output
+@choosing
 @click.option(
     "--fit-steps", type=click.IntRange(min=1), help="Training steps of the GAN.", show_default="see --dry-run"
 )
-@click.option(
-    "--steps", type=click.IntRange(min=1), help="Training steps of each segmenter.", show_default="see --dry-run"
-)
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps of each model.", show_default="see --dry-run")
 @click.option("-n", "--count", type=click.IntRange(min=2), help="Images of each painter.", show_default="see --dry-run")
 @click.option(
     "--workers",
@@ -990,6 +1014,8 @@ def benchmark(
     arms: tuple[str, ...] | None,
     classes: tuple[str, ...] | None,
     output: Path,
+    model: str | None,
+    weights: str | None,
     fit_steps: int | None,
     steps: int | None,
     count: int | None,
@@ -999,7 +1025,7 @@ def benchmark(
 ) -> None:
     """Measure whether painted defects help, against copy-paste.
 
-    Trains a segmenter for each arm, budget and seed, all on the same splits, and scores it on held-out parts. Writes
+    Trains a model for each arm, budget and seed, all on the same splits, and scores it on held-out parts. Writes
     results.json after each cell, and report.html; the same command goes on, and other arms, budgets and seeds may join.
     Exit code 3 if some could not be finished.
     """
@@ -1011,7 +1037,7 @@ def benchmark(
 
     recipe = given(
         fit=FitConfig(steps=fit_steps) if fit_steps else None,
-        train=TrainConfig(steps=steps) if steps else None,
+        train=TrainConfig(**given(steps=steps, model=model, weights=weights)),
         count=count,
     )
     config, drawn = TrialConfig(workers=cores(), **recipe), tuple(range(common.seed, common.seed + seeds))

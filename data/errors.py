@@ -29,6 +29,12 @@ class UsageError(UserError):
     exit_code = 2
 
 
+class Unstable(UserError):
+    """A training whose losses stayed no numbers, or ran away, after every return to its last good state."""
+
+    exit_code = 4
+
+
 class PartlyDone(UserError):
     """Some items could not be made; the others are complete."""
 

@@ -91,6 +91,14 @@ class Bank:
         }
         if "instances" not in config or wanted - set(tensors):
             raise UserError(path, "not a bank of defects", None, "run flawsmith fit again")
+        try:
+            return cls._of(tensors, config)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(path, "not a bank of defects", error, "run flawsmith fit again") from error
+
+    @classmethod
+    def _of(cls, tensors: dict[str, torch.Tensor], config: dict[str, Any]) -> Bank:
+        """The bank that the content of a file makes."""
         found = []
         for i, row in enumerate(config["instances"]):
             image, healed = (

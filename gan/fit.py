@@ -10,7 +10,7 @@ import torch
 
 from flawsmith.data.checkpoint import load, save
 from flawsmith.data.distributed import ALONE, Group
-from flawsmith.data.errors import UserError
+from flawsmith.data.errors import Unstable
 from flawsmith.data.lock import locked
 from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
@@ -92,7 +92,7 @@ def run(
             except Diverged:
                 attempt += 1
                 if attempt > RETURNS:
-                    raise UserError(
+                    raise Unstable(
                         output,
                         "training diverged",
                         f"no finite step after {step}",

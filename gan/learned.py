@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flawsmith.data.checkpoint import fill, load
 from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.errors import UserError
 from flawsmith.data.seeds import rng
 from flawsmith.gan.generator import STRIDE, Generator, GeneratorConfig
 from flawsmith.gan.latents import Latents
@@ -32,8 +33,11 @@ class LearnedPainter:
     def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
         """From a run's generator.safetensors; raises UserError where it is missing, altered or of another shape."""
         tensors, about = load(path, ("latents.mean", "latents.defect"))
-        shape = about["generator"]
-        generator = Generator(GeneratorConfig(**{**shape, "widths": tuple(shape["widths"])}))
+        try:
+            shape = about["generator"]
+            generator = Generator(GeneratorConfig(**{**shape, "widths": tuple(shape["widths"])}))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(path, "a generator that fit has written", error, "run flawsmith fit again") from error
         prefix = "generator."
         fill(generator, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
         parts = (tensors[f"latents.{name}"] for name in ("mean", "defect"))

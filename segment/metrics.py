@@ -14,6 +14,7 @@ from scipy import ndimage
 LEVELS = 65536  # scores are rounded to 16 bits: then every threshold there is can be counted
 LIMIT = 0.3  # the false-positive rate up to which AUPRO is averaged (Bergmann et al., CVPR 2019)
 SMOOTH = 1.5  # px, sigma: one hot pixel is not yet a defective part
+PIXEL_SCORES = ("pixel_ap", "dice", "iou", "aupro")  # the others are of images
 _TOUCHING = np.ones((3, 3), bool)  # pixels of a region touch by edge or corner, as in MVTec AD's own evaluation
 
 Histogram = NDArray[np.float64]

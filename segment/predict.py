@@ -17,14 +17,14 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import new_folder, write_json
 from flawsmith.data.image import read_image, to_uint, write_image, write_mask
 from flawsmith.data.problem import counted, printable
-from flawsmith.segment.instances import instances
+from flawsmith.segment.look import look
 from flawsmith.segment.metrics import image_score
 from flawsmith.segment.model import Model
+from flawsmith.segment.places import Sources, Video
 from flawsmith.segment.sinks import FORMATS, LINES, SINKS, Overlays, Shot, Sink
-from flawsmith.segment.sources import Sources, Video
 from flawsmith.segment.stream import POLICIES, Clock, Meter, Policy, Queue, flow
 from flawsmith.segment.table import Cell, file_name, write_table
-from flawsmith.segment.tiles import Tiling, predict_tiled
+from flawsmith.segment.tiles import Tiling
 from flawsmith.segment.video import Frame, facts, frames
 
 TABLE, SUMMARY = "predictions.csv", "summary.json"
@@ -69,13 +69,17 @@ def predict(
     config = config or PredictConfig()
     new_folder(output, _UNFINISHED)
     job = _Job(model, output, config, clock)
+    last: dict[str, Any] = {}
     stopped: BaseException | None = None
     with ExitStack() as stack:
         job.begin(stack)
-        yield from job.images(sources)
+        for last in job.images(sources):
+            yield last
         for name, video in sources.videos.items():
             try:
-                yield from job.video(name, video)
+                with closing(job.video(name, video)) as events:
+                    for last in events:
+                        yield last
             except (KeyboardInterrupt, GeneratorExit) as stop:
                 if not video.live:
                     raise
@@ -84,10 +88,11 @@ def predict(
     summary = job.finish(sources)
     if stopped is not None:
         raise stopped
-    yield {"task": "predict", "step": 1, "steps": 1, "text": "", "summary": summary}
+    yield {**{key: value for key, value in last.items() if key != "note"}, "summary": summary}
     if job.failed:
-        count, kinds = len(sources.images) + len(sources.videos), "images and videos" if sources.videos else "images"
-        raise PartlyDone(output, f"{len(job.failed)} of {count} {kinds} could not be read", job.failed[0])
+        count = len(sources.images) + len(sources.videos)
+        what = "images and videos could not be read to the end" if sources.videos else "images could not be read"
+        raise PartlyDone(output, f"{len(job.failed)} of {count} {what}", job.failed[0])
 
 
 @dataclass
@@ -132,7 +137,7 @@ class _Job:
         if count:
             self.figures["images"] = meter.facts()
 
-    def video(self, name: str, video: Video) -> Iterator[dict[str, Any]]:
+    def video(self, name: str, video: Video) -> Generator[dict[str, Any], None, None]:
         """Predicts on the frames of a video, in order, while a thread reads ahead."""
         meter, since, end = Meter(self.clock), float("-inf"), "interrupted"
         queue: Queue[Frame] = Queue(self.config.drop or ("oldest" if video.live else "none"), clock=self.clock)
@@ -207,9 +212,9 @@ class _Job:
 
     def _predict(self, shot: Shot) -> tuple[NDArray[np.float32], list[float]]:
         """The maps of an image and the score of each; what is found goes to everything that is written to."""
-        maps = predict_tiled(self.model, shot.image, self.config.tiling)
+        config = self.config
+        maps, found = look(self.model, shot.image, config.threshold, config.least, config.tiling)
         peaks = [image_score(probability) for probability in maps]
-        found = instances(maps, self.model.classes, self.config.threshold, self.config.least)
         complete = replace(shot, score=max(peaks), found=found)
         for sink in self.sinks:
             sink.add(complete)

@@ -52,6 +52,24 @@ def tables(metrics: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     return found
 
 
+def kind_tables(metrics: Mapping[str, Any]) -> list[Table]:
+    """What only some models have: the average precision of objects, and how often an image is named rightly."""
+    found = []
+    if "instances" in metrics:
+        objects = metrics["instances"]
+        rows = {"all defects": objects["map"]} | objects["per_class"]
+        rows |= {"at overlap 0.50": objects["map_50"], "at overlap 0.75": objects["map_75"]}
+        found.append(_column(f"{objects['objects']} objects", "mAP", rows))
+    if "accuracy" in metrics:
+        found.append(_column("images that show", "named rightly", metrics["accuracy"]))
+    return found
+
+
+def _column(title: str, head: str, values: Mapping[str, float | None]) -> Table:
+    rows = ((name, "–" if value is None else f"{value:.3f}") for name, value in values.items())
+    return Table(title, ("", head), tuple(rows))
+
+
 def as_text(table: Table) -> str:
     """The table in aligned columns, names to the left, figures to the right."""
     lines = [(table.title, *table.head[1:]), *table.rows]

@@ -19,7 +19,7 @@ from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float
 from flawsmith.segment.network import Network, make_network
 
-MODEL = "model.safetensors"
+MODEL, KIND = "model.safetensors", "segmenter"
 TILE = 1024  # px: larger images are done in tiles, so that memory does not grow with the image
 OVERLAP = 128  # px around a tile that are computed and thrown away; beyond it the network sees next to nothing
 
@@ -38,12 +38,18 @@ class Segmenter:
         """Reads a model's folder or its file; raises UserError where it is no model of a segmenter."""
         file = path / MODEL if path.is_dir() else path
         tensors, config = load_checkpoint(file)
-        if config.get("kind") != "segmenter":
+        if config.get("kind") != KIND:
             found = config.get("kind", "something else")
             raise UserError(file, "must be the model of a segmenter", found, "give the folder that train wrote")
+        return cls.restore(tensors, config, file, device or torch.device("cpu"))
+
+    @classmethod
+    def restore(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any], file: Path, device: Any) -> Segmenter:
+        """The segmenter of a checkpoint that was read from `file`."""
+        check_channels(config["channels"], file)
         network = make_network(config["network"], config["channels"], len(config["classes"]), config["widths"])
         fill(network, tensors, file)
-        return cls.of(network, config["classes"], config["channels"], device or torch.device("cpu"))
+        return cls.of(network, config["classes"], config["channels"], device)
 
     @classmethod
     def of(cls, network: Network, classes: Any, channels: int, device: torch.device) -> Segmenter:
@@ -54,7 +60,7 @@ class Segmenter:
     def save(self, path: Path, recipe: Mapping[str, Any]) -> None:
         """Writes the model's file; `recipe` (JSON-able) tells how it was trained."""
         config = {
-            "kind": "segmenter",
+            "kind": KIND,
             "classes": list(self.classes),
             "channels": self.channels,
             "network": self.network.name,
@@ -83,6 +89,12 @@ class Segmenter:
         with torch.inference_mode(), autocast(self.device):
             logits: Tensor = self.network(values.to(self.device, memory_format=memory_format(self.device)))
             return np.asarray(logits[0].float().sigmoid().cpu().numpy(), np.float32)
+
+
+def check_channels(channels: int, file: Path) -> None:
+    """Raises UserError where a model would see anything but grey or RGB: no image is read as such."""
+    if channels not in (1, 3):
+        raise UserError(file, "a model sees 1 channel or 3", channels, "train it again on grey or RGB images")
 
 
 def tiles(size: int) -> Iterator[tuple[slice, slice]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flawsmith.data.record import Record
 from flawsmith.segment.benchmark.counts import Counts as ImageCounts
 from flawsmith.segment.benchmark.layer import Gatherer
-from flawsmith.segment.metrics import Counts, average_precision, confusion, ratio
+from flawsmith.segment.metrics import PIXEL_SCORES, Counts, average_precision, confusion, ratio
 from flawsmith.segment.table import Cell
 
 THRESHOLD = 0.5  # of Dice and IoU, fixed beforehand: choosing it on test images would flatter
@@ -26,6 +26,7 @@ class Tally:
     """What is known after some images. Every image counts for every class: another class's defect is no excuse."""
 
     classes: tuple[str, ...]
+    places: bool = True  # False: the maps are the same everywhere, and every pixel score is left out
     per_class: list[Counts] = field(default_factory=list)
     overall: Counts = field(default_factory=Counts)
     rows: list[dict[str, Cell]] = field(default_factory=list)
@@ -51,11 +52,11 @@ class Tally:
                 "group": record.group,
                 "defects": ";".join(name for name, there in zip(self.classes, self.shown[-1], strict=True) if there),
                 "score": score,
-                "pixel_ap": average_precision(one.defect, one.good),
-                "dice": ratio(2 * tp, 2 * tp + fp + fn) if union.any() else None,
-                "iou": ratio(tp, tp + fp + fn) if union.any() else None,
-                "missed_px": int(fn),
-                "false_px": int(fp),
+                "pixel_ap": average_precision(one.defect, one.good) if self.places else None,
+                "dice": ratio(2 * tp, 2 * tp + fp + fn) if self.places and union.any() else None,
+                "iou": ratio(tp, tp + fp + fn) if self.places and union.any() else None,
+                "missed_px": int(fn) if self.places else None,
+                "false_px": int(fp) if self.places else None,
             }
         )
 
@@ -63,8 +64,8 @@ class Tally:
         """Scores overall and per class, and the numbers of images that they were computed on."""
         per_class = zip(self.classes, self.per_class, strict=True)
         return {
-            "overall": self.overall.scores(THRESHOLD),
-            "per_class": {name: counts.scores(THRESHOLD) for name, counts in per_class},
+            "overall": self._scores(self.overall),
+            "per_class": {name: self._scores(counts) for name, counts in per_class},
             "images": {
                 "all": len(self.rows),
                 "good": sum(not any(shown) for shown in self.shown),
@@ -72,6 +73,10 @@ class Tally:
             },
             "threshold": THRESHOLD,
         }
+
+    def _scores(self, counts: Counts) -> dict[str, float | None]:
+        scores = counts.scores(THRESHOLD)
+        return scores if self.places else scores | dict.fromkeys(PIXEL_SCORES)
 
     def counts(self) -> ImageCounts:
         """What each image added."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from flawsmith.data.augment import AugmentConfig
-from flawsmith.data.device import autocast, memory_format
+from flawsmith.data.device import memory_format
 from flawsmith.data.distributed import ALONE, Group, Share
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import new_folder
@@ -22,12 +22,16 @@ from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
 from flawsmith.segment.batches import Batches, Pool, plan
-from flawsmith.segment.losses import segmentation_loss
 from flawsmith.segment.mining import hard_spots
-from flawsmith.segment.network import NETWORKS, WIDTHS, Network, start_network
-from flawsmith.segment.segmenter import MODEL, Segmenter
+from flawsmith.segment.models.choose import family_of
+from flawsmith.segment.models.family import Family
+from flawsmith.segment.models.name import OWN, THRESHOLD, check_model
+from flawsmith.segment.models.threshold_fit import fit_threshold
+from flawsmith.segment.network import WIDTHS, Network
+from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
 
+ENCODER_LEVELS = 4  # of the networks that are not the own U-Nets: down to a thirty-second
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
 
 
@@ -43,8 +47,9 @@ class TrainConfig:
     decay: float = 1e-2
     clip: float = 1.0  # largest norm of the gradient
     average: float = 0.98  # decay of the moving average of the weights, which is the model
-    network: str = "pretrained"  # or "small", which starts from nothing
-    widths: tuple[int, ...] = ()  # channels of its levels; none: the network's own
+    model: str = "pretrained"  # one of models/name.py
+    weights: str | None = None  # a file, or imagenet, that an encoder from another package starts from
+    widths: tuple[int, ...] = ()  # channels of an own U-Net's levels; none: the network's own
     dropout: float = 0.1
     defect_share: float = 0.5  # of the patches lie at a defect
     painted_share: float = 1 / 3  # of those are painted, where there are painted ones
@@ -55,9 +60,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError("--steps", "training needs at least 1 step", self.steps)
-        if self.network not in NETWORKS:
-            raise UsageError("--network", f"a network is one of {', '.join(NETWORKS)}", self.network)
-        if self.batch < 2 or self.patch < 2 ** (len(self.widths or WIDTHS[self.network]) + 1):
+        check_model(self.model)
+        levels = len(self.widths or WIDTHS[self.model]) if self.model in OWN else ENCODER_LEVELS
+        if self.batch < 2 or self.patch < 2 ** (levels + 1):
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
         if not (0 < self.defect_share < 1 and 0 <= self.painted_share <= 0.5 and 0 <= self.average < 1):
             raise UsageError("train", "shares lie between 0 and 1, painted_share is at most 0.5", self)
@@ -72,7 +77,7 @@ def train(
     device: torch.device,
     group: Group = ALONE,
 ) -> Iterator[dict[str, Any]]:
-    """Trains on the selection's records and painted ones, and writes output/model.safetensors.
+    """Trains on the selection's records and painted ones, and writes the model's file into `output`.
 
     In a group every process calls it with the same arguments but the device; the first one alone writes.
 
@@ -82,25 +87,29 @@ def train(
     """
     if not selection.defects and not synthetic:
         raise UserError(selection.dataset.root, "training needs at least one image with a defect", 0)
+    if group.world > 1 and config.model not in OWN:
+        rule = f"several processes train --model {' or '.join(OWN)}"
+        raise UsageError("torchrun", rule, config.model, "start a single process")
     group.refuse_small(config.batch)
     names = [record.name for record in (*selection.defects, *synthetic, *selection.good)]
     group.agree("torchrun", "every process must be given the same command and data", (config, seed, names))
     group.lead(lambda: new_folder(output))
-    batches = make_batches(selection, synthetic, config, seed)
+    if config.model == THRESHOLD:  # there are no steps, only choices
+        yield from fit_threshold(selection, synthetic, config, output, seed)
+        return
+    family, batches = family_of(config.model), make_batches(selection, synthetic, config, seed)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
-        shape = (batches.channels, len(selection.classes), config.widths, config.dropout)
-        network = start_network(config.network, *shape)
+        network = family.start(config, batches.channels, len(selection.classes))
     share = group.share(config.batch)
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     group.align(network.state_dict().values())
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
-    yield from descend(network, averaged, batches, config, seed, device, share)
+    yield from descend(network, averaged, batches, family, config, seed, device, share)
     recipe = {"seed": seed, **asdict(config)}
-    model = cast(Network, averaged.module)
-    segmenter = Segmenter.of(model, selection.classes, batches.channels, device)
-    group.lead(lambda: segmenter.save(output / MODEL, recipe))
+    model = family.model(averaged.module, selection.classes, batches.channels, device)
+    group.lead(lambda: model.save(output / MODEL, recipe))
     yield {"step": config.steps, "steps": config.steps}
 
 
@@ -116,9 +125,10 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
 
 
 def descend(
-    network: Network,
+    network: nn.Module,
     averaged: AveragedModel,
     batches: Batches,
+    family: Family,
     config: TrainConfig,
     seed: int,
     device: torch.device,
@@ -126,16 +136,17 @@ def descend(
 ) -> Iterator[dict[str, Any]]:
     """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(learned, config.lr, weight_decay=config.decay)
+    peak = config.lr * family.pace
+    optimiser = torch.optim.AdamW(learned, peak, weight_decay=config.decay)
     network.train()
     skipped = 0
     for step in range(config.steps):
-        if step == round(config.mine_at * config.steps) and step and len(batches.good):
+        if family.mines and step == round(config.mine_at * config.steps) and step and len(batches.good):
             batches = mined(averaged, batches, device, share.group)
         for group in optimiser.param_groups:
-            group["lr"] = config.lr * rate(step, config)
+            group["lr"] = peak * rate(step, config)
         images, truth = batches.batch(step, share.rows)
-        loss = _gradient(network, images, truth, _number(seed, "dropout", step), device, share)
+        loss = _gradient(network, images, truth, family, _number(seed, "dropout", step), device, share)
         norm = nn.utils.clip_grad_norm_(learned, config.clip)
         finite = math.isfinite(loss) and bool(torch.isfinite(norm))
         skipped = 0 if finite else skipped + 1
@@ -156,7 +167,9 @@ def mined(averaged: AveragedModel, batches: Batches, device: torch.device, group
     return replace(batches, hard=spots)
 
 
-def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device: torch.device, share: Share) -> float:
+def _gradient(
+    network: nn.Module, images: Tensor, truth: Tensor, family: Family, seed: int, device: torch.device, share: Share
+) -> float:
     """Fills the gradients; returns the loss; both of the whole batch, of which images and truth are this share.
 
     Dropout depends on `seed` alone, and the caller's randomness stays his.
@@ -164,9 +177,8 @@ def _gradient(network: Network, images: Tensor, truth: Tensor, seed: int, device
     network.zero_grad()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        with autocast(device):
-            logits = network(images.to(device, memory_format=memory_format(device)))
-    loss = segmentation_loss(logits.float(), truth.to(device), share.group)
+        shown = images.to(device, memory_format=memory_format(device))
+        loss = family.loss(network, shown, truth.to(device), share.group)
     share.weighted(loss).backward()  # type: ignore[no-untyped-call]
     share.group.sum_gradients(network.parameters())
     return share.means({"loss": loss.item()})["loss"]

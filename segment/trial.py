@@ -23,7 +23,8 @@ from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.generate import generate
 from flawsmith.gan.trainer import FitConfig
 from flawsmith.segment.evaluate import evaluate
-from flawsmith.segment.segmenter import Segmenter
+from flawsmith.segment.model import load_model
+from flawsmith.segment.models.choose import is_trained
 from flawsmith.segment.train import TrainConfig, train
 
 
@@ -192,14 +193,14 @@ def _run_arm(
     if (scores / "metrics.json").exists():
         return
     shutil.rmtree(scores, ignore_errors=True)
-    if not (model / "model.safetensors").exists():
+    if not is_trained(model):
         shutil.rmtree(model, ignore_errors=True)
         learned = replace(selection, defects=()) if arm.real == "none" else selection
         sets = {painter: read(output / "synthetic" / painter).records for painter in arm.painters}
         painted = mixture(arm.painters, sets)
         training = train(learned, painted, config.train, model, seed, device)
         yield from _task(f"{name}: train", training, folder, arm=name)
-    scoring = evaluate(Segmenter.load(model, device), test, scores)
+    scoring = evaluate(load_model(model, device), test, scores)
     yield from _task(f"{name}: evaluate", scoring, folder, arm=name)
 
 

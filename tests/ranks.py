@@ -29,7 +29,7 @@ from flawsmith.segment.train import TrainConfig, train
 CPU = torch.device("cpu")
 # Batches of 5 are 2 and 3: shares that differ.
 FIT = FitConfig(steps=5, batch=5, patch=32, blanks=7, save_every=2, sample_every=3)
-TRAIN = TrainConfig(steps=5, batch=5, patch=64, network="small", widths=(8, 8), average=0.5, lr=1e-2)
+TRAIN = TrainConfig(steps=5, batch=5, patch=64, model="small", widths=(8, 8), average=0.5, lr=1e-2)
 BAD = range(3, 4)  # the step that gets a NaN in one process alone
 
 

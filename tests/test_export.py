@@ -7,16 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from flawsmith.cli import main
 from flawsmith.data.checkpoint import identity
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.image import read_image
 from flawsmith.segment import export as module
 from flawsmith.segment.agreement import Agreement, Overlap, compare, refuse
-from flawsmith.segment.export import Original, export, probes_of, stride_of
+from flawsmith.segment.export import Original, export, probes_of, seen, stride_of
 from flawsmith.segment.model import load_model
 from flawsmith.segment.onnx_model import KEY, OnnxModel
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.probes import Probe, Probes, made
+from flawsmith.segment.quantise import left, quantise
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.unet import UNet, pad_to
 
@@ -96,25 +100,31 @@ def test_it_is_loaded_by_its_ending(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_strides_are_those_to_which_the_networks_pad(channels: int) -> None:
+def test_strides_are_those_to_which_the_networks_pad(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    strides: list[int] = []
+
+    def noting(x: torch.Tensor, multiple: int) -> torch.Tensor:
+        strides.append(multiple)
+        return pad_to(x, multiple)
+
+    monkeypatch.setattr("flawsmith.segment.unet.pad_to", noting)
+    monkeypatch.setattr("flawsmith.segment.pretrained.pad_to", noting)
     for network in (UNet(channels, 1, (8, 8)), UNet(channels, 1, (4,) * 5), PretrainedUNet(channels, 1, (8, 8, 8))):
-        seen = []
-        pads = "flawsmith.segment.unet.pad_to", "flawsmith.segment.pretrained.pad_to"
-        with pytest.MonkeyPatch.context() as patch:
-            for name in pads:
-                patch.setattr(name, lambda x, multiple: (seen.append(multiple), pad_to(x, multiple))[1])
-            network.eval()(torch.zeros(1, channels, 64, 64))
-        assert seen == [stride_of(network)]
-    with pytest.raises(UserError, match="that says its stride; found Conv2d"):
+        network.eval()(torch.zeros(1, channels, 64, 64))
+        assert strides.pop() == stride_of(network)
+    with pytest.raises(UserError, match="whose stride is known; found Conv2d"):
         stride_of(torch.nn.Conv2d(1, 1, 3))
 
 
-def test_a_copy_that_differs_is_not_written(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_differs_is_not_written(
+    model: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Off(OnnxModel):
         def predict(self, image: np.ndarray) -> np.ndarray:
             return super().predict(image) + np.float32(0.0011)
 
     monkeypatch.setattr(module, "OnnxModel", Off)
+    monkeypatch.setattr(module, "to_onnx", lambda _: onnx.load(exported))  # which takes seconds
     with pytest.raises(UserError, match=r"probabilities of the model to within 0\.001; found 0\.0011"):
         list(export(model, tmp_path / "model.onnx"))
     assert not list(tmp_path.iterdir())
@@ -155,7 +165,10 @@ def test_what_the_masks_of_two_models_share_bounds_what_a_truth_can_tell() -> No
         assert abs(shares[1] - shares[2]) <= 1 - shares[0] + 1e-12
 
 
-def test_int8_on_real_images(model: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_on_real_images(
+    model: Path, exported: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "to_onnx", lambda _: onnx.load(exported))
     monkeypatch.setattr(module, "refuse", lambda *_: None)  # random weights round badly
     probes = Probes.of(parts, None, CLASSES)
     assert probes.labelled and len(probes) == 16
@@ -165,6 +178,27 @@ def test_int8_on_real_images(model: Path, parts: Path, tmp_path: Path, monkeypat
     copy = OnnxModel.load(tmp_path / "small.onnx")
     apart = [abs(copy.predict(probe.image) - _original(model).predict(probe.image)).mean() for probe in made(1)]
     assert max(apart) < 0.1
+
+
+def test_nothing_is_rounded_before_the_first_convolution_or_after_the_last(exported: Path, parts: Path) -> None:
+    graph = onnx.load(exported)
+    small = quantise(graph, seen(Probes.of(parts, None, CLASSES).every_second(0), 1))
+    kinds = [node.op_type for node in small.graph.node]
+    ends = [place for place, kind in enumerate(kinds) if kind == "Conv"]
+    rounded = [place for place, kind in enumerate(kinds) if kind == "QuantizeLinear"]
+    assert ends[0] < rounded[0] and rounded[-1] < ends[-1] and len(rounded) > 4
+    assert {node.name for node in graph.graph.node if node.op_type == "Conv"} & set(left(graph)) == {
+        kind.name for kind in (graph.graph.node[place] for place in _ends(graph))
+    }
+
+
+def test_depthwise_convolutions_stay_as_they_are() -> None:
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["y"], name=name, group=groups)
+        for name, groups in (("stem", 1), ("depthwise", 8), ("wide", 1), ("also", 1), ("head", 1))
+    ]
+    graph = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], []))
+    assert left(graph) == ["stem", "depthwise", "head"]
 
 
 def test_images_without_labels_are_compared_too(parts: Path) -> None:
@@ -182,6 +216,12 @@ def test_what_cannot_work_is_refused_before_any_work(model: Path, parts: Path, t
         probes_of(None, parts / "split.json", CLASSES)
     with pytest.raises(UserError):
         probes_of(tmp_path, None, CLASSES)
+
+
+def _ends(graph: Any) -> tuple[int, int]:
+    """The places of the first and the last convolution."""
+    places = [place for place, node in enumerate(graph.graph.node) if node.op_type == "Conv"]
+    return places[0], places[-1]
 
 
 def _onnx(path: Path, shape: list[Any], **notes: str) -> Path:
@@ -218,3 +258,26 @@ def test_an_onnx_file_that_is_not_ours_is_one_clear_line(tmp_path: Path, exporte
             OnnxModel.load(path)
     with pytest.raises(UserError, match="does not exist"):
         OnnxModel.load(tmp_path / "nowhere.onnx")
+
+
+def test_predict_takes_a_model_and_its_export_alike(model: Path, exported: Path, parts: Path, tmp_path: Path) -> None:
+    for source, name in ((model, "torch"), (exported, "onnx")):
+        options = [str(source), str(parts / "images"), "-o", str(tmp_path / name), "--device", "cpu", "--json"]
+        result = CliRunner().invoke(main, ["predict", *options])
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["images"] == 16
+    for one in (tmp_path / "torch" / "maps").rglob("*.png"):  # torch has bfloat16 on some machines
+        other = tmp_path / "onnx" / one.relative_to(tmp_path / "torch")
+        assert abs(read_image(one).astype(int) - read_image(other)).mean() < 3
+
+
+def test_export_says_what_it_compared_and_exits_as_promised(model: Path, exported: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "to_onnx", lambda _: onnx.load(exported))
+        result = CliRunner().invoke(main, ["export", str(model), "-o", str(tmp_path / "a.onnx")])
+    assert result.exit_code == 0 and "made images" in result.stdout and "probabilities apart" in result.stdout
+    assert (tmp_path / "a.onnx").is_file()
+    result = CliRunner().invoke(main, ["export", str(model), "-o", str(tmp_path / "b.onnx"), "--int8"])
+    assert result.exit_code == 2 and result.stderr.startswith("Error: --int8: needs at least 2 images")
+    result = CliRunner().invoke(main, ["export", str(model), "-o", str(tmp_path / "b.onnx"), "--dry-run"])
+    assert result.exit_code == 0 and not (tmp_path / "b.onnx").exists()

@@ -6,11 +6,11 @@ from torch import nn
 
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.segment.efficientnet import Encoder, fold
-from flawsmith.segment.network import NETWORKS, make_network, start_network
+from flawsmith.segment.network import WIDTHS, make_network, start_network
 from flawsmith.segment.pretrained import PretrainedUNet
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", WIDTHS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(32, 64), (45, 51), (7, 100)])
 def test_a_map_a_class_at_any_size(name: str, channels: int, size: tuple[int, int]) -> None:
@@ -19,7 +19,7 @@ def test_a_map_a_class_at_any_size(name: str, channels: int, size: tuple[int, in
         assert network(torch.rand(2, channels, *size)).shape == (2, 2, *size)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", WIDTHS)
 def test_every_weight_but_the_encoders_is_trained(name: str) -> None:
     network = make_network(name, 1, 1)
     network.train()(torch.rand(2, 1, 64, 64)).sum().backward()

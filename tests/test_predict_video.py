@@ -156,7 +156,7 @@ def test_what_came_before_a_stall_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
         raise UserError("rtsp://camera", "the stream has stalled")
 
     with pytest.raises(
-        PartlyDone, match=r"1 of 1 images and videos could not be read; found rtsp://camera: the stream"
+        PartlyDone, match=r"1 of 1 images and videos could not be read to the end; found rtsp://camera: the stream"
     ):
         list(predict(Bright(), _live(monkeypatch, stalling()), tmp_path / "out"))
     assert len(lines(tmp_path / "out")) == 3

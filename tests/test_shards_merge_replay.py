@@ -17,7 +17,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.control import Control
 from flawsmith.gan.production.config import GenerateConfig
-from flawsmith.gan.production.generate import generate
+from flawsmith.gan.production.generate import generate, other_versions
 from flawsmith.gan.production.merge import merge
 from flawsmith.gan.production.replay import replay
 from flawsmith.gan.production.shard import Shard
@@ -217,3 +217,14 @@ def test_an_impossible_region_ends_with_the_reason_counted(selection: Selection,
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["good"] == 3 and summary["given_up"] == 9 and summary["per_class"]["pit"]["images"] == 0
     rmtree(tmp_path / "out")
+
+
+def test_other_versions_are_told_when_a_set_is_gone_on_with(make: Make, whole: Path, tmp_path: Path) -> None:
+    copytree(whole, tmp_path / "set")
+    plan = json.loads((tmp_path / "set" / "plan.json").read_text())
+    plan["versions"]["torch"] = "1.0"
+    (tmp_path / "set" / "plan.json").write_text(json.dumps(plan))
+    note = other_versions(tmp_path / "set", json.loads((whole / "plan.json").read_text()))
+    assert note is not None and 'torch was "1.0", is' in note
+    make(tmp_path / "set")
+    assert other_versions(whole, json.loads((whole / "plan.json").read_text())) is None

@@ -14,14 +14,14 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.read import read
 from flawsmith.data.sample import load
 from flawsmith.data.select import Selection
-from flawsmith.segment import train as module
 from flawsmith.segment.batches import Batches
 from flawsmith.segment.metrics import Counts
+from flawsmith.segment.models import dense as module
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.train import TrainConfig, make_batches, rate, train
 
 CPU = torch.device("cpu")
-TINY = TrainConfig(steps=3, batch=4, patch=32, network="small", widths=(8, 8), average=0.5)
+TINY = TrainConfig(steps=3, batch=4, patch=32, model="small", widths=(8, 8), average=0.5)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def _train(selection: Selection, output: Path, config: TrainConfig = TINY, seed:
 
 
 def test_it_learns_the_defects_of_its_own_parts(selection: Selection, tmp_path: Path) -> None:
-    config = TrainConfig(steps=60, batch=8, patch=48, network="small", widths=(8, 16), average=0.9, lr=1e-2)
+    config = TrainConfig(steps=60, batch=8, patch=48, model="small", widths=(8, 16), average=0.9, lr=1e-2)
     _train(selection, tmp_path / "model", config)
     segmenter = Segmenter.load(tmp_path / "model")
     assert segmenter.classes == ("pit", "scratch")

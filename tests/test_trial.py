@@ -35,7 +35,7 @@ class Library:
         self.errors: dict[str, Exception] = {}  # what goes wrong: "fit", a painter, an arm's training
         for name in ("fit", "generate", "train", "evaluate", "select", "read", "test_records"):
             patch.setattr(module, name, getattr(self, name))
-        patch.setattr(module, "Segmenter", SimpleNamespace(load=lambda *_: None))
+        patch.setattr(module, "load_model", lambda *_: None)
 
     def select(self, root: Path, split: Path | None, real: int | None, classes: Any, seed: int) -> Selection:
         total = 20 if real is None else real

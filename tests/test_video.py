@@ -1,17 +1,20 @@
 """Video in and out: every frame once and in order, files cut short, pictures back as they went in."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from videos import SIZE, cut, pictures, write_video
 
 from flawsmith.data.errors import UserError
+from flawsmith.segment import video as module
 from flawsmith.segment.places import Video
 from flawsmith.segment.video import Facts, Frame, VideoWriter, facts, frames
 
-pytest.importorskip("av")
+av: Any = pytest.importorskip("av")
 
 
 def _read(path: Path) -> list[Frame]:
@@ -43,7 +46,7 @@ def test_a_video_that_ends_within_a_frame_gives_those_before_it(
 ) -> None:
     path = write_video(tmp_path / name, 10, codec, "yuvj420p" if codec == "mjpeg" else "yuv420p")
     whole, found = _read(path), []
-    with pytest.raises(UserError, match=rf"cut-{name}: the video breaks off after \d frames; found"):
+    with pytest.raises(UserError, match=rf"cut-{name}: is damaged or breaks off: \d frames? could be read; found"):
         for one in frames(Video(str(cut(path, share)), False), 1.0):
             found.append(one)
     assert 0 < len(found) < 10
@@ -52,7 +55,7 @@ def test_a_video_that_ends_within_a_frame_gives_those_before_it(
 
 
 def test_a_video_that_lacks_its_index_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot be read as video|has no frame|has no picture; found nothing"):
+    with pytest.raises(UserError, match=r"cannot be read as video|has no frame;|has no picture; found nothing"):
         _read(cut(write_video(tmp_path / "a.mp4", codec="mpeg4"), 0.6))
 
 
@@ -99,3 +102,21 @@ def test_a_video_whose_writing_fails_is_not_there(tmp_path: Path) -> None:
         writer.add(np.zeros((32, 32, 3), np.uint8), 0.0)
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_in_the_middle_costs_the_frames_that_it_hits_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def __init__(self, packet: Any) -> None:
+            self.is_corrupt = packet.is_corrupt
+
+        def decode(self) -> list[Any]:
+            raise av.error.InvalidDataError(1, "Invalid data")
+
+    count, decoded, found = itertools.count(), module._decoded, []
+    monkeypatch.setattr(module, "_decoded", lambda one: decoded(Broken(one) if next(count) == 4 else one))
+    with pytest.raises(UserError, match="is damaged or breaks off: 9 frames could be read; found Invalid data"):
+        for one in frames(Video(str(write_video(tmp_path / "a.avi")), False), 1.0):
+            found.append(one)
+    np.testing.assert_allclose([one.time for one in found], [0, 0.1, 0.2, 0.3, *np.arange(5, 10) / 10], atol=1e-3)

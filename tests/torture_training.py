@@ -136,13 +136,13 @@ def losses(bench: Bench, seen: Seen) -> str:
             seen.must(False, "for ever: it ended as if nothing had been")
         except UserError as error:
             said = str(error)
-            seen.must("training diverged" in said and error.exit_code == 1, f"for ever: {said}")
+            seen.must("training diverged" in said and error.exit_code == 4, f"for ever: {said}")
     step = load(output / "state.safetensors")[1]["step"]
     seen.must(step == 2 and not (output / FILES[1]).exists(), f"for ever: the state is of step {step}")
     seen.must(not leavings(output) and Run.open(output).bank.classes == ("pit", "scratch"), "for ever: a damaged run")
     return (
         "1 and 3: skipped, weights finite; 5: back to the last good state, then to the end; "
-        "for ever: stops, exit code 1, the last good state kept"
+        "for ever: stops, exit code 4, the last good state kept"
     )
 
 

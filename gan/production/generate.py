@@ -18,7 +18,7 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
 from flawsmith.data.lock import locked
 from flawsmith.data.painted_set import PLAN, identity_of, write_tables
-from flawsmith.data.plan import refuse_content, refuse_difference
+from flawsmith.data.plan import differences, refuse_content, refuse_difference
 from flawsmith.data.record import Record
 from flawsmith.data.sources import SOURCES, read_sources
 from flawsmith.data.split import digest as file_digest
@@ -81,6 +81,8 @@ def generate(
     plan = plan_of(opened.bank, config, seed, checkpoint, parts) | told
     with locked(output):
         open_set(output, plan, parts, read_sources(run))
+        if note := other_versions(output, plan):
+            yield {"done": 0, "count": len(own), "note": note}
         ledger = Ledger(output, len(items))
         count = len(own)
         if ledger.finished and len(ledger) == count:
@@ -133,6 +135,13 @@ def open_set(output: Path, plan: dict[str, Any], parts: Sequence[Part], learned_
         write_json(output / PLAN, plan)
     if not (output / SOURCES).exists():  # after the plan: a folder with a file but no plan is somebody else's
         write_json(output / SOURCES, sources)
+
+
+def other_versions(output: Path, plan: Mapping[str, Any]) -> str | None:
+    """What has changed since the folder was begun that may change bytes, but not what is painted."""
+    before = read_json(output / PLAN).get("versions", {})
+    found = "; ".join(differences(before, plan["versions"]))
+    return f"{output}: {found}: images may not be the same to the byte, each names its own" if found else None
 
 
 def refuse_changed_part(output: Path, now: Mapping[str, str]) -> None:

@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 
 from flawsmith.segment.benchmark.counts import Trial
 from flawsmith.segment.benchmark.layer import Layer
+from flawsmith.segment.benchmark.outcome import HEADLINE, score
 from flawsmith.segment.benchmark.weighted import Weighted
 
 RECALL = np.linspace(0, 1, 101)
 
 
 def all_curves(trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """As results.json holds them: one row an arm, budget and class (None: any defect) that some test part shows."""
+    """As results.json holds them: one row an arm, budget and class (None: any defect) that some test part shows.
+
+    A model that knows no places has none.
+    """
     found: dict[tuple[str, int | str, str | None], list[NDArray[np.float64]]] = {}
     for one in trials:
         for defect in (None, *one.counts.classes):
             layer = one.counts.layer(defect)
-            if layer.shown.any():
+            if layer.shown.any() and score(one.metrics, HEADLINE, defect) is not None:
                 found.setdefault((one.arm, one.real, defect), []).append(precision(layer))
     return [
         {

@@ -30,7 +30,7 @@ from flawsmith.gan.painter import Painter
 from flawsmith.gan.run import Run
 from flawsmith.segment.benchmark.distance import NETWORK, Eye, Yardstick, stacked
 from flawsmith.segment.benchmark.sham import fired, sham_pastes, shams
-from flawsmith.segment.segmenter import Segmenter
+from flawsmith.segment.model import load_model
 from flawsmith.segment.trial import ARMS
 
 IMAGES = 120  # of each painted set that are taken apart; leaks are looked for in all of them
@@ -76,7 +76,7 @@ def judge_cell(
     test = [record for record in test_records(root, split, selection.classes) if record.good]
     shown = list(shams(opened.bank, test, seed)) if test else []
     models = {arm: cell / "arms" / arm / "model" for arm in arms}
-    sham = {arm: fired(Segmenter.load(path, device), shown) for arm, path in models.items() if path.exists()}
+    sham = {arm: fired(load_model(path, device), shown) for arm, path in models.items() if path.exists()}
     figures = _figures(opened, sets, gallery, selection.good, device, seed)
     figures.append(sham_pastes(sham, [arm for arm in arms if ARMS[arm].painters]))
     return {

@@ -18,6 +18,7 @@ from flawsmith.data.sample import load
 from flawsmith.data.select import choose
 from flawsmith.data.split import Split, make_split
 from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
+from flawsmith.segment.models.choose import refuse_missing
 from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
 
 DEFAULT_ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
@@ -37,6 +38,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_arms(self.arms)
+        refuse_missing(self.config.train.model)  # before hours of training
         if not self.seeds or min(self.seeds) < 0:
             raise UsageError("--seeds", "at least one seed, none below 0", self.seeds)
         if not self.budgets or any(real != "all" and real < 1 for real in self.budgets):

@@ -72,6 +72,7 @@ def facts(outcome: Outcome) -> dict[str, str]:
         "images": data.get("images") and f"{data['images']} of {data.get('groups', '?')} groups",
         "real images of each class": ", ".join(map(str, outcome.budgets)),
         "seeds": ", ".join(map(str, outcome.seeds)),
+        "model": ((setting.get("config") or {}).get("train") or {}).get("model"),
         "device": setting.get("device"),
         "time": setting.get("seconds") and tables.duration(setting["seconds"]),
         "versions": ", ".join(f"{name} {number}" for name, number in (setting.get("versions") or {}).items()),

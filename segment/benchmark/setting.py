@@ -56,6 +56,8 @@ def command(plan: Plan, setting: Mapping[str, Any]) -> str | None:
     words += ["--classes", ",".join(plan.classes)] if plan.classes else []
     mine = plan.config
     for option, value, default in (
+        ("--model", mine.train.model, usual.train.model),
+        ("--weights", mine.train.weights, usual.train.weights),
         ("--seed", first, 0),
         ("--fit-steps", mine.fit.steps, usual.fit.steps),
         ("--steps", mine.train.steps, usual.train.steps),

@@ -21,7 +21,7 @@ from flawsmith.gan.paste import FEATHER
 from flawsmith.gan.placement import place_on
 from flawsmith.gan.region import Box, Mask, Pixels, bounding_box, grow
 from flawsmith.gan.shapes import draw_shape, sample_shape
-from flawsmith.segment.segmenter import Segmenter
+from flawsmith.segment.model import Model
 
 COUNT, TRIES = 60, 3  # shams that a network is shown, and how often each is tried
 CONTEXT = 48  # px around the pasted shape
@@ -102,10 +102,10 @@ def _offers(donor: Pixels, window: Box, random: np.random.Generator) -> Iterator
         yield donor[top : top + height, left : left + width]
 
 
-def fired(segmenter: Segmenter, shown: Sequence[Sham]) -> dict[str, Any]:
+def fired(model: Model, shown: Sequence[Sham]) -> dict[str, Any]:
     """The share of shams, and of the same windows untouched, in which any pixel is called a defect, and the excess."""
-    before = [bool((segmenter.predict(one.before) > THRESHOLD).any()) for one in shown]
-    after = [bool((segmenter.predict(one.after) > THRESHOLD).any()) for one in shown]
+    before = [bool((model.predict(one.before) > THRESHOLD).any()) for one in shown]
+    after = [bool((model.predict(one.after) > THRESHOLD).any()) for one in shown]
     if not shown:
         return {"sham": None, "untouched": None, "excess": None, "shams": 0}
     sham, untouched = float(np.mean(after)), float(np.mean(before))

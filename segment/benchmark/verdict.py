@@ -16,6 +16,7 @@ NAMES = {
     "real+gan": "real + GAN",
     "real+gan+paste": "real + GAN + copy-paste",
 }
+NO_PLACES = "None: this model only grades images, and has no pixel average precision to judge by."
 Gain = Mapping[str, Any]
 
 
@@ -33,7 +34,8 @@ def give_verdict(gains: Sequence[Gain], budgets: Sequence[Budget], seeds: int) -
     chosen = {real: recommend(table) for real, table in tables.items()}
     helped = [_sentence(real, tables[real][arm, REAL]) for real, arm in chosen.items() if arm is not None]
     rest = [_sentence(real, best) for real, arm in chosen.items() if arm is None for best in _best(tables[real])]
-    text = " ".join(_paragraph(helped, rest, seeds))
+    bare = bool(gains) and not any(gain["metric"] == HEADLINE for gain in gains)
+    text = NO_PLACES if bare else " ".join(_paragraph(helped, rest, seeds))
     return Verdict(text, {str(real): arm for real, arm in chosen.items()})
 
 

@@ -1,0 +1,176 @@
+"""A segmenter as an ONNX file that needs no torch: any batch and size, compared with its original before it is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from flawsmith.data.checkpoint import identity
+from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.files import write_bytes
+from flawsmith.data.image import to_float
+from flawsmith.segment.agreement import Agreement, Images, compare, refuse
+from flawsmith.segment.extras import extra
+from flawsmith.segment.model import ONNX
+from flawsmith.segment.models.smp import STRIDE, EncoderUNet
+from flawsmith.segment.onnx_model import FORMAT, INPUT, KEY, OUTPUT, OnnxModel, open_session
+from flawsmith.segment.pretrained import PretrainedUNet
+from flawsmith.segment.probes import Probes, made
+from flawsmith.segment.quantise import quantise
+from flawsmith.segment.segmenter import MODEL, Segmenter
+from flawsmith.segment.unet import CELL, UNet
+
+OPSET = 20
+NORMALISATION = "values / 255 or / 65535: float32 in [0, 1]; grey by BT.601, or RGB; no mean, no deviation"
+_TRACED = (2, 77, 90)  # N, H, W of the image that the graph is traced with: nothing round, nothing that is 1
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """The network as it is, in float32 and on the CPU: what an export is compared with."""
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    channels: int
+
+    def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """The probabilities (K, H, W) float32 of an image (H, W, C) uint8 or uint16."""
+        with torch.inference_mode():
+            logits: Tensor = self.network(torch.from_numpy(to_float(image, self.channels))[None])
+        return np.asarray(logits[0].sigmoid().numpy(), np.float32)
+
+
+class Whole(nn.Module):
+    """(N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 probabilities, any size, in one graph for all sizes.
+
+    It mirrors an image up to the network's stride as the network itself would, without asking whether it must.
+    """
+
+    def __init__(self, network: nn.Module, stride: int) -> None:
+        super().__init__()
+        self.network, self.stride = network, stride
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        padded = self._mirrored(self._mirrored(image, -2), -1)
+        logits: Tensor = self.network(padded)
+        return logits[..., :height, :width].sigmoid()
+
+    def _mirrored(self, x: Tensor, axis: int) -> Tensor:
+        size = x.shape[axis]
+        padded = self.stride * ((size + self.stride - 1) // self.stride)
+        period = torch.scalar_tensor(2 * size - 2, dtype=torch.int64)
+        index = torch.remainder(torch.arange(padded), period.clamp_min(1))
+        return x.index_select(axis, torch.minimum(index, (period - index).clamp_min(0)))
+
+
+def stride_of(network: nn.Module) -> int:
+    """The number of which the network wants both sides to be multiples; raises UserError where that is unknown."""
+    if isinstance(network, UNet):
+        return int(max(CELL, 2 ** len(network.widths)))
+    if isinstance(network, PretrainedUNet):
+        return int(2 ** (len(network.widths) + 1))
+    if isinstance(network, EncoderUNet):
+        return STRIDE
+    raise UserError("export", "must be a network whose stride is known", type(network).__name__)
+
+
+def export(model: Path, output: Path, check: Probes | None = None, int8: bool = False) -> Iterator[dict[str, Any]]:
+    """Writes the model as ONNX if it agrees with the original on `check`, without any on made images.
+
+    int8 needs at least two images: every second one calibrates, the others compare. Yields {"task", "step", "steps"};
+    the last item has "agreement" and "bytes". Raises UserError, UsageError.
+    """
+    if output.suffix.lower() != ONNX:
+        raise UsageError("--output", f"an export ends in {ONNX}", output)
+    if int8 and (check is None or len(check) < 2):
+        fix = "give parts like those that it will see"
+        raise UsageError("--int8", "needs at least 2 images to calibrate and compare with: --check", None, fix)
+    segmenter = Segmenter.load(model)
+    original = Original(segmenter.network.float(), segmenter.classes, segmenter.channels)
+    steps = 3 if int8 else 2
+    yield {"task": "export", "step": 0, "steps": steps}
+    graph = to_onnx(original)
+    images: Images | Sequence[Any] = check if check is not None else made(original.channels)
+    if int8 and check is not None:
+        yield {"task": "export", "step": 1, "steps": steps}
+        graph = quantise(graph, seen(check.every_second(0), original.channels))
+        images = check.every_second(1)
+    content = described(graph, original, identity(model / MODEL if model.is_dir() else model), int8)
+    yield {"task": "export", "step": steps - 1, "steps": steps}
+    copy = OnnxModel(open_session(content), original.classes, original.channels)
+    found: Agreement = compare(original, copy, images)
+    refuse(model, found, int8)
+    write_bytes(output, content)
+    yield {"task": "export", "step": steps, "steps": steps, "agreement": found, "bytes": len(content)}
+
+
+def probes_of(check: Path | None, split: Path | None, classes: Sequence[str]) -> Probes | None:
+    """What --check and --split name, None for neither; raises UserError."""
+    if check is None and split is not None:
+        raise UsageError("--split", "belongs to --check", split)
+    return None if check is None else Probes.of(check, split, classes)
+
+
+def seen(images: Probes, channels: int) -> Iterator[NDArray[np.float32]]:
+    """The images (C, H, W) float32 as the network sees them, read one by one."""
+    for number in range(len(images)):
+        yield to_float(images[number].image, channels)
+
+
+def to_onnx(original: Original) -> Any:
+    """The ONNX graph (ModelProto) of a network with its weights."""
+    extra("onnxscript")
+    count, height, width = _TRACED
+    example = torch.rand(count, original.channels, height, width, generator=torch.Generator().manual_seed(0))
+    axes = ({0: "batch", 2: "height", 3: "width"},)
+    with warnings.catch_warnings():  # of what torch itself will do otherwise one day
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            program = torch.onnx.export(
+                Whole(original.network, stride_of(original.network)).eval(),
+                (example,),
+                dynamo=True,
+                dynamic_shapes=axes,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                verbose=False,
+            )
+        finally:
+            logging.disable(before)
+    assert program is not None
+    return program.model_proto
+
+
+def described(graph: Any, original: Original, digest: str, int8: bool) -> bytes:
+    """The file: the graph without the traces of the machine that made it, and what it is."""
+    about = {
+        "format": FORMAT,
+        "classes": list(original.classes),
+        "channels": original.channels,
+        "normalisation": NORMALISATION,
+        "precision": "int8" if int8 else "float32",
+        "flawsmith": version("flawsmith"),
+        "model": digest,
+    }
+    for place in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.functions):
+        del place.metadata_props[:]  # torch notes the file and line of every operation there
+        place.doc_string = ""
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = KEY, json.dumps(about, sort_keys=True)
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
