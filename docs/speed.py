@@ -23,7 +23,7 @@ from flawsmith.data.record import Record
 
 LARGE = 1024  # px: the side of the large parts, continued from the small ones by reflection
 WARM = 8  # images before the clock starts
-STEPS = 10  # of the fit: how well it paints does not change how long it takes
+STEPS = 200  # of the fit: what a painter that has hardly learned makes is refused by the gate, and painted again
 LEARN = 10  # defect images of each class
 
 Job = Callable[["Setting"], Callable[[int], Any]]  # prepared in the process, then called for each image

@@ -21,7 +21,7 @@ SHIFT = 1  # px of these
 # From which on the exact likeness is taken: of 274 copies by the painters paste and poisson, on four classes, none was
 # below both. Pasted defects have 0.96 and more of the second.
 WORTH_A_LOOK, DRAWN = 0.7, 0.6
-MARGIN = 0.1  # below that: which training defects are then compared with
+MARGIN, CLOSEST = 0.1, 3  # how far below that, and how many: which training defects are then compared with
 
 Field = NDArray[np.float32]
 
@@ -52,10 +52,10 @@ class Nearness:
         if highest < WORTH_A_LOOK and drawn < DRAWN:
             return highest
         members = self.bank.members[shape.defect]
-        among = [member for member, found in zip(members, coarse, strict=True) if found > WORTH_A_LOOK - MARGIN]
+        among = [members[place] for place in np.argsort(-coarse)[:CLOSEST] if coarse[place] > WORTH_A_LOOK - MARGIN]
         box = bounding_box(mask)
         spot = Spot("", box, shape.defect, shape, clean, painted, mask, box.top, box.left)
-        return self.gallery.nearest(spot, among).similarity
+        return self.gallery.nearest(spot, among, moved=drawn >= DRAWN or not among).similarity
 
     def coarse(self, clean: Pixels, painted: Pixels, mask: Mask, defect: int) -> Field:
         """The highest correlation (n,) with the sketch of each training defect of the class, over shifts and flips."""

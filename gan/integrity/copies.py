@@ -113,15 +113,16 @@ class Gallery:
         scaled, as_large = (tuple(portrait(kind, mask, by) for kind in kinds) for by in (None, scale))
         return Sitter(int(mask.sum()), scaled, as_large)
 
-    def nearest(self, spot: Spot, among: Sequence[int] | None = None) -> Match:
+    def nearest(self, spot: Spot, among: Sequence[int] | None = None, moved: bool = True) -> Match:
         """The training defect of the class, or among some of it, that looks most like a painted one.
 
-        The shape's own one is moved with it, too.
+        The shape's own one is `moved` with it, too.
         """
         own = self.sit(spot.clean, spot.after, spot.mask, spot.defect)
         members = self.bank.members[spot.defect] if among is None else among
         matches = [Match(i, _alike(own, self.portraits[i])) for i in members]
-        matches.append(Match(spot.shape.first, _alike(own, self._as_drawn(spot))))
+        if moved:
+            matches.append(Match(spot.shape.first, _alike(own, self._as_drawn(spot))))
         return max(matches, key=lambda match: match.similarity)
 
     @cached_property
