@@ -1,11 +1,10 @@
 """Processes that paint: each image is told of as soon as it is written, and one that dies costs the others nothing."""
 
 import signal
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,6 +12,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.interrupts import deaf
 from flawsmith.gan.production.task import Task
 
 Entry = dict[str, Any]
@@ -140,7 +140,7 @@ class Crew:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self.task, self.hire, theirs), daemon=True)
-        with _deaf():
+        with deaf():
             process.start()
         theirs.close()  # then the end of the process is the end of the pipe
         self.running[ours] = (process, [])
@@ -182,16 +182,3 @@ def _work(task: Task, hire: Hire, pipe: Connection) -> None:
 
 def _leave(*_: object) -> None:
     raise SystemExit(1)  # an exit, unlike a death, removes what is half written
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """What is started here ignores Ctrl-C, which a terminal sends to every process: the first one decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set signals
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

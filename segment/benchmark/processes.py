@@ -2,9 +2,7 @@
 
 import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -12,6 +10,7 @@ from typing import Any
 
 import torch
 
+from flawsmith.data.interrupts import deaf
 from flawsmith.segment.benchmark.cell import Cell
 from flawsmith.segment.benchmark.job import Job
 
@@ -52,7 +51,7 @@ def _start(job: Job, perform: Perform, threads: int, running: dict[Connection, t
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(job, perform, sender, threads), daemon=True)
-    with _deaf():
+    with deaf():
         process.start()
     sender.close()  # then the end of the process is the end of the pipe
     running[receiver] = job.cell, process
@@ -77,16 +76,3 @@ def _stop(processes: Sequence[BaseProcess]) -> None:
         if process.is_alive():
             process.kill()
             process.join()
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """What is started here ignores Ctrl-C, which a terminal sends to every process: the first one decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set signals
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
