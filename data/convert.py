@@ -16,13 +16,13 @@ from flawsmith.data.formats.origin import write_origins
 from flawsmith.data.formats.picture import Instance, Picture, Writer
 from flawsmith.data.formats.reading import Data
 from flawsmith.data.formats.size import size_of
+from flawsmith.data.painted_set import PROVENANCE
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
 from flawsmith.data.sample import instances
 from flawsmith.data.sources import SOURCES
 
 REPORT = "conversion.csv"
-PROVENANCE = "provenance.jsonl"
 ENOUGH = 0.98  # intersection over union below which an object is told of
 _WRITERS = {
     "coco": "coco.CocoWriter",

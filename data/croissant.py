@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from flawsmith.data.card import LIMITS, WHAT, title
-from flawsmith.data.files import write_json
+from flawsmith.data.files import file_digest, write_json
 from flawsmith.data.formats.coco import ANNOTATIONS
 from flawsmith.data.formats.manifest import MANIFEST
-from flawsmith.data.painted_set import PROVENANCE, file_digest, file_size
+from flawsmith.data.painted_set import PROVENANCE, file_size
 from flawsmith.data.problem import counted, printable
 from flawsmith.data.set_facts import SetFacts
 

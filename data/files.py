@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -112,3 +113,15 @@ def new_folder(path: Path, leavings: Collection[str] = ()) -> Path:
     if first is not None:
         raise UsageError(path, "the output must be a new folder", f"a folder that holds {first.name}", fix)
     return path
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file of any size; raises UserError where it cannot be read."""
+    state = sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                state.update(block)
+    except OSError as error:
+        raise UserError(path, "cannot be read", error.strerror or str(error)) from error
+    return state.hexdigest()

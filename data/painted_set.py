@@ -239,15 +239,3 @@ def file_size(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise UserError(path, "cannot be read", error.strerror or str(error), AGAIN) from error
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file of any size; raises UserError where it cannot be read."""
-    state = sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                state.update(block)
-    except OSError as error:
-        raise UserError(path, "cannot be read", error.strerror or str(error)) from error
-    return state.hexdigest()

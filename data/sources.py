@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flawsmith.data.errors import UserError
-from flawsmith.data.files import read_json, write_json
+from flawsmith.data.files import file_digest, read_json, write_json
 from flawsmith.data.record import Record
-from flawsmith.data.split import Split, digest
+from flawsmith.data.split import Split
 
 SOURCES = "sources.json"
 
 
 def write_sources(folder: Path, records: Iterable[Record], more: Mapping[str, str] | None = None) -> None:
     """Write the names and SHA-256 of the records' files, and `more` of them, to folder/sources.json."""
-    write_json(folder / SOURCES, dict(more or {}) | {record.name: digest(record.image) for record in records})
+    write_json(folder / SOURCES, dict(more or {}) | {record.name: file_digest(record.image) for record in records})
 
 
 def read_sources(folder: Path) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from flawsmith.data.cluster import cluster
 from flawsmith.data.errors import UsageError, UserError
-from flawsmith.data.files import read_json, write_json
+from flawsmith.data.files import file_digest, read_json, write_json
 from flawsmith.data.fingerprint import Fingerprint, copies, fingerprint
 from flawsmith.data.image import read_image
 from flawsmith.data.partition import partition
@@ -78,7 +77,7 @@ class Split:
         known |= {entry.sha256: entry for entry in self.images if entry.part == TEST}
         strangers: list[Record] = []
         for record in records:
-            entry = known.get(digest(record.image))
+            entry = known.get(file_digest(record.image))
             if entry is None:
                 strangers.append(record)
             elif entry.part == TEST:
@@ -94,7 +93,7 @@ class Split:
             entry = entries.pop(record.name, None)
             if entry is None:
                 raise UserError(record.image, "every image must be in the split", "a new one", _AGAIN)
-            if digest(record.image) != entry.sha256:
+            if file_digest(record.image) != entry.sha256:
                 raise UserError(record.image, "an image must not change after the split", "another digest", _AGAIN)
             if entry.part == part:
                 chosen.append(record if dataset.grouped else replace(record, group=entry.group))
@@ -127,7 +126,7 @@ def make_split(dataset: DataSet, test: float = 0.5, seed: int = 0) -> Split:
     if not 0 < test < 1:
         raise UsageError("--test", "the test part is a share between 0 and 1", test)
     records = sorted(dataset.records, key=lambda record: record.name)
-    digests = [digest(record.image) for record in records]
+    digests = [file_digest(record.image) for record in records]
     prints = [fingerprint(read_image(record.image)) for record in records]
     labels, note = cluster(records, digests, prints, dataset.grouped)
     classes = [*dataset.classes, GOOD]
@@ -142,14 +141,6 @@ def make_split(dataset: DataSet, test: float = 0.5, seed: int = 0) -> Split:
         group = record.group if dataset.grouped else f"cluster {label}"
         images.append(Entry(record.name, TEST if chosen[label] else POOL, group, sha, item.encode()))
     return Split(seed, test, " ".join(note), tuple(images))
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex; raises UserError where it cannot be read."""
-    try:
-        return sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(path, "the image cannot be read", error.strerror) from error
 
 
 def _absent(dataset: DataSet, classes: Sequence[str], counts: NDArray[np.int64], test: NDArray[np.bool_]) -> list[str]:

@@ -12,11 +12,12 @@ from PIL import Image
 from flawsmith.data.check import check, scan
 from flawsmith.data.convert import convert
 from flawsmith.data.errors import UsageError, UserError
+from flawsmith.data.files import file_digest
 from flawsmith.data.formats.origin import COLUMNS, ORIGINS
 from flawsmith.data.formats.reading import Reading, Source
 from flawsmith.data.read import read
 from flawsmith.data.sources import read_sources, refuse_test_sources, write_sources
-from flawsmith.data.split import Entry, Split, digest
+from flawsmith.data.split import Entry, Split
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 36}, {"id": 2, "file_name": "b.png"}],
@@ -149,7 +150,8 @@ def test_a_painted_set_keeps_what_it_was_made_from(coco: Path, tmp_path: Path) -
     write_sources(coco, read(coco).good)
     list(convert(coco, tmp_path / "out", "cvat"))
     assert read_sources(tmp_path / "out") == read_sources(coco) != {}
-    split = Split(0, 0.5, "", tuple(Entry(r.name, "test", r.group, digest(r.image), "") for r in read(coco).records))
+    entries = (Entry(one.name, "test", one.group, file_digest(one.image), "") for one in read(coco).records)
+    split = Split(0, 0.5, "", tuple(entries))
     with pytest.raises(UserError, match="nothing may be learned from a test image"):
         refuse_test_sources(tmp_path / "out", split)
 

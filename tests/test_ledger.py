@@ -65,3 +65,11 @@ def test_a_journal_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text(json.dumps({"no": "index"}) + "\n")
     with pytest.raises(UserError, match=r"journal\.jsonl: one JSON object a line, with an index"):
         Ledger(tmp_path, 1)
+
+
+def test_what_was_pruned_is_not_made_again_after_an_interruption_either(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, 3)
+    ledger.append(entry(tmp_path, 0))
+    (tmp_path / "pruned").mkdir()
+    (tmp_path / "pruned" / "provenance.jsonl").write_text('{"index": 1}\n')
+    assert list(Ledger(tmp_path, 3).missing(range(3))) == [2]  # with a journal, as a killed command leaves it

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flawsmith.data.errors import UserError
-from flawsmith.data.files import read_text
+from flawsmith.data.files import file_digest, read_text
 from flawsmith.data.image import read_image, to_float
 from flawsmith.data.record import Record
-from flawsmith.data.split import digest
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import ShapeParams
 from flawsmith.gan.painter import Job
@@ -90,7 +89,7 @@ def pictures(folder: Path, bank: Bank, good: Sequence[Record], most: int | None 
         rows = [rows[index * len(rows) // most] for index in range(most)]
     for row in rows:
         part = parts.get(row["clean"])
-        if part is None or digest(part.image) != row["clean_sha256"]:
+        if part is None or file_digest(part.image) != row["clean_sha256"]:
             rule = f"the clean part of {row['image']} must be there, unchanged"
             raise UserError(folder, rule, row["clean"], "give the data set and split it was painted with")
         yield _picture(folder, row, bank, read_image(part.image))

@@ -15,13 +15,12 @@ import torch
 from flawsmith.data.card import write_card
 from flawsmith.data.croissant import write_croissant
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
-from flawsmith.data.files import read_json, write_json
+from flawsmith.data.files import file_digest, read_json, write_json
 from flawsmith.data.lock import locked
 from flawsmith.data.painted_set import PLAN, identity_of, write_tables
 from flawsmith.data.plan import differences, refuse_content, refuse_difference
 from flawsmith.data.record import Record
 from flawsmith.data.sources import SOURCES, read_sources
-from flawsmith.data.split import digest as file_digest
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.crew import Crew, Hire, hire_worker, paint_here
@@ -110,7 +109,9 @@ def digested(clean: Sequence[Record]) -> tuple[Part, ...]:
 
 def plan_of(bank: Bank, config: GenerateConfig, seed: int, checkpoint: str, parts: Sequence[Part]) -> dict[str, Any]:
     """Everything that the set is a function of."""
-    regions = {part.record.name: file_digest(part.record.roi) for part in parts if part.record.roi is not None}
+    masks = {part.record.roi for part in parts if part.record.roi is not None}  # often one for all
+    known = {mask: file_digest(mask) for mask in masks}
+    regions = {part.record.name: known[part.record.roi] for part in parts if part.record.roi is not None}
     told = json.dumps([[part.record.name, part.record.group, part.sha256] for part in parts])
     return {
         "config": config.plan(bank),
@@ -186,11 +187,16 @@ def finish(output: Path, ledger: Ledger, items: Items, own: Sequence[int], bank:
 
     write_tables(output, bank.classes, made())
     write_rejected(output, rejected)
+    describe(output, summary)
+    ledger.close()
+    return summary.json()
+
+
+def describe(output: Path, summary: Summary) -> None:
+    """Write what tells of a set whose tables are there."""
     summary.write(output)
     write_card(output)
     write_croissant(output)
-    ledger.close()
-    return summary.json()
 
 
 def report_short(output: Path, summary: Mapping[str, Any]) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.files import PART, atomic, cannot_write, write_text
+from flawsmith.data.painted_set import PROVENANCE
 
 JOURNAL = "journal.jsonl"  # while a set is being painted, in the order in which images were done
-PROVENANCE = "provenance.jsonl"  # of the finished set, in the order of their numbers
 REJECTED = "rejected.jsonl"
 PRUNED = "pruned/provenance.jsonl"  # what a person has thrown out: done, and not to be painted again
 
@@ -30,7 +30,7 @@ class Ledger:
         self.folder, self.path = folder, folder / JOURNAL
         self.at: NDArray[np.int64] = np.full(count, -1, np.int64)  # where the entry of each item begins
         self.finished = not self.path.exists() and (folder / PROVENANCE).exists()
-        self.pruned = set[int]()
+        self.pruned = self._thrown_out()
         remove_parts(folder)
         if self.finished:
             self._reopen()
@@ -75,10 +75,14 @@ class Ledger:
                 if (self.folder / name).exists():
                     with (self.folder / name).open("rb") as table:
                         journal.writelines(table)
+
+    def _thrown_out(self) -> set[int]:
+        """The items that a person has pruned."""
         pruned = self.folder / PRUNED
-        if pruned.exists():
-            with pruned.open("rb") as table:
-                self.pruned = {int(json.loads(line)["index"]) for line in table}
+        if not pruned.exists():
+            return set()
+        with pruned.open("rb") as table:
+            return {int(json.loads(line)["index"]) for line in table}
 
     def _read(self) -> None:
         """Finds the entries whose files are there; what raised an error, or killed its process, is tried again."""

@@ -10,17 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flawsmith.data.card import write_card
-from flawsmith.data.croissant import write_croissant
 from flawsmith.data.errors import UsageError, UserError
-from flawsmith.data.files import cannot_write, read_json, read_text, write_json, write_text
+from flawsmith.data.files import cannot_write, file_digest, read_json, read_text, write_json, write_text
 from flawsmith.data.lock import locked
-from flawsmith.data.painted_set import PLAN, PROVENANCE, file_digest, identity_of, read_classes, write_tables
+from flawsmith.data.painted_set import PLAN, PROVENANCE, identity_of, read_classes, write_tables
 from flawsmith.data.plan import differences, refuse_content, refuse_difference
 from flawsmith.data.record import GOOD
 from flawsmith.data.sources import SOURCES
 from flawsmith.gan.production.config import GenerateConfig, items_of
-from flawsmith.gan.production.generate import report_short
+from flawsmith.gan.production.generate import describe, report_short
 from flawsmith.gan.production.items import Items
 from flawsmith.gan.production.ledger import JOURNAL, REJECTED, Entry, remove_parts, write_rejected
 from flawsmith.gan.production.summary import Summary
@@ -159,7 +157,5 @@ def finish(output: Path, shards: Sequence[Path], items: Items, classes: Sequence
 
     write_tables(output, [name for name in classes if name != GOOD], joined(PROVENANCE))
     write_rejected(output, joined(REJECTED))
-    summary.write(output)
-    write_card(output)
-    write_croissant(output)
+    describe(output, summary)
     return summary.json()

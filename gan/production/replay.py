@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from flawsmith.data.errors import UserError
-from flawsmith.data.files import read_json
+from flawsmith.data.files import file_digest, read_json
 from flawsmith.data.formats.reading import Data
 from flawsmith.data.image import read_image
-from flawsmith.data.painted_set import PLAN, file_digest, identity_of, read_lines
+from flawsmith.data.painted_set import PLAN, identity_of, read_lines
 from flawsmith.data.read import read
 from flawsmith.data.record import Record
 from flawsmith.data.region import with_regions
