@@ -19,14 +19,17 @@ class Latents:
     mean: Tensor
     defect: Tensor
 
-    def draw(self, defect: int, random: np.random.Generator) -> NDArray[np.float32]:
-        """A latent (Z,) between two real defects of the class, with a little noise.
+    def draw(self, defect: int, random: np.random.Generator, near: int | None = None) -> NDArray[np.float32]:
+        """A latent (Z,) between two real defects of the class, with a little noise; nearer to `near`, one of the bank.
 
         With a few defects N(0, 1) is mostly empty: what lies between real ones was trained, what lies beyond was not.
+        Look and shape go together: a facet half as large as the part is no enlarged dark chip.
         """
         members = np.flatnonzero(self.defect.numpy() == defect)
         first, second = random.choice(members, 2)
         weight = np.float32(random.random())
+        if near is not None:
+            first, weight = near, weight / 2
         mean = (1 - weight) * self.mean[first].numpy() + weight * self.mean[second].numpy()
         return np.asarray(mean + NOISE * random.standard_normal(len(mean)), np.float32)
 

@@ -67,7 +67,7 @@ class LearnedPainter:
         for index, job in enumerate(jobs):
             random = rng(job.seed[0], "look", *job.seed[1:])
             defect[index] = job.defect
-            latent[index] = torch.from_numpy(self.latents.draw(job.defect, random))
+            latent[index] = torch.from_numpy(self.latents.draw(job.defect, random, job.shape.first))
             noise[index] = torch.from_numpy(random.standard_normal(noise.shape[1:], np.float32))
         with autocast(self.device):
             moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise))

@@ -25,11 +25,13 @@ from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.placement import place_on
 from flawsmith.gan.region import Mask, Pixels, grow
 from flawsmith.gan.severity import harder
+from flawsmith.gan.shapes import Shape
 from flawsmith.gan.standout import standout
 
 # px of clean part around a defect that the painter sees. With 32 the paint of four classes differs by 0.1 to 0.2 grey
 # levels of 255 on average, and takes twice as long.
 CONTEXT = 16
+DARKEST = 1e-3  # of the brightness by which colours are divided
 GRAIN = 32  # px: window sides are multiples of this, so that windows of one size are common
 
 Stream = tuple[int, ...]  # what, with the seed, all randomness of an image comes from: its index, how often made anew
@@ -68,6 +70,7 @@ class Scene:
     wanted: int
     pixels: NDArray[Any]  # (H, W, C) uint8 or uint16: the clean part, then what was painted on it
     survey: Survey  # of the clean part: where defects may go and what surrounds each place
+    shapes: tuple[Shape, ...]  # of the defects wanted, the largest first, while there is room
     labels: list[Patch] = field(default_factory=list)  # one a painted defect: the pixels that visibly changed
     defects: list[dict[str, Any]] = field(default_factory=list)  # provenance of each
     reasons: Counter[str] = field(default_factory=Counter)  # why tries failed
@@ -91,7 +94,9 @@ def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, 
     """A clean part with nothing on it yet; raises UserError where it, or its region of interest, cannot be read."""
     wanted = control.sample_count(bank, defect, rng(seed, "count", *stream))
     pixels = read_image(record.image)
-    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)))
+    drawn = (control.sample_shape(bank, defect, rng(seed, "shape", *stream, number)) for number in range(wanted))
+    shapes = sorted(drawn, key=lambda shape: -int(shape.mask.sum()))
+    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)), tuple(shapes))
 
 
 def region(record: Record, pixels: NDArray[Any]) -> Mask | None:
@@ -111,7 +116,7 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     control = config.control
     key = (*scene.stream, len(scene.labels), scene.attempt)
     random = rng(seed, "defect", *key)
-    shape = control.sample_shape(bank, scene.defect, random)
+    shape = next_shape(scene, bank, config, random)
     place = place_on(scene.survey, shape, bank, random, control.anywhere)
     if place is None:
         scene.reasons["no place for the shape"] += 1
@@ -142,6 +147,17 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     least = 0.0 if control.severity != (1.0, 1.0) else least_standout(scene, bank, config)
     allowed = scene.survey.allowed_in(top, left, bottom - top, right - left)
     return Proposal(top, left, job, allowed, severity, least, about)
+
+
+def next_shape(scene: Scene, bank: Bank, config: SceneConfig, random: np.random.Generator) -> Shape:
+    """The shape of the next defect: the one drawn at the start for half of the tries, then another with every try.
+
+    A new one at once would let large shapes, which fail most often, give way to small ones: of the breaks of magnetic
+    tiles half of the painted area was missing.
+    """
+    if 2 * scene.attempt < config.tries:
+        return scene.shapes[len(scene.labels)]
+    return config.control.sample_shape(bank, scene.defect, random)
 
 
 def too_near(new: Patch, others: list[Patch], distance: int) -> bool:
@@ -228,10 +244,23 @@ def mixed(before: NDArray[Any], clean: NDArray[np.float32], painted: NDArray[np.
     """`painted` (h, w, c) in depth and channels of `before` (h, w, C): grey paint shades all colours, alpha stays."""
     colours = min(before.shape[2], 3)
     if colours != painted.shape[2]:
-        shade = (painted - clean).mean(2, keepdims=True)
-        painted = to_float(before, colours).transpose(1, 2, 0) + shade
+        painted = shaded(to_float(before, colours).transpose(1, 2, 0), clean, painted)
     result = to_uint(np.clip(painted, 0, 1).transpose(2, 0, 1), before.dtype)
     return np.concatenate([result, before[:, :, colours:]], axis=2)
+
+
+def shaded(own: Pixels, clean: Pixels, painted: Pixels) -> Pixels:
+    """The part's own colours (h, w, C) as bright as `painted` (h, w, c) makes `clean` (h, w, c), of other channels.
+
+    A colour loses the same share of every channel and gains the colour of the light: in equal amounts, the last that
+    is left of warm steel is red, and an edge that shines on it is blue.
+    """
+    shade = (painted - clean).mean(2, keepdims=True)
+    if (own == own[..., :1]).all():  # there is no colour to keep
+        return np.asarray(own + shade)
+    darker = own * (1 + np.minimum(shade, 0) / np.maximum(clean, DARKEST))
+    light = own.mean((0, 1)) / max(float(clean.mean()), DARKEST)
+    return np.asarray(darker + np.maximum(shade, 0) * light)
 
 
 def span(start: int, extent: int, length: int) -> tuple[int, int]:

@@ -23,3 +23,8 @@ def test_a_draw_lies_between_two_real_defects_of_its_class() -> None:
 def test_one_real_defect_gives_its_own_latent_with_noise() -> None:
     drawn = draws(1, 300)
     assert drawn.mean(0) == pytest.approx([50, 50], abs=0.1) and drawn.std(0) == pytest.approx(NOISE, abs=0.05)
+
+
+def test_a_draw_near_a_defect_is_at_least_half_its_own() -> None:
+    drawn = np.stack([LATENTS.draw(0, np.random.default_rng(seed), near=1)[0] for seed in range(60)])
+    assert drawn.min() >= 5 - 4 * NOISE and drawn.min() < 7 and drawn.max() > 9

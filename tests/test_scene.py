@@ -13,7 +13,7 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.control import Control
 from flawsmith.gan.gate import Gate, GateConfig
 from flawsmith.gan.painter import Job, Paint
-from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, propose, span
+from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, next_shape, propose, span
 
 
 def darkened(job: Job, by: float) -> Paint:
@@ -63,6 +63,20 @@ def test_what_is_fainter_than_the_real_defects_is_painted_again_and_no_image_is_
     strong.wanted = 1
     paint(strong, bank, 0.4)
     assert strong.done and not strong.reasons["fainter than the real ones"]
+
+
+def test_a_shape_gives_way_to_others_only_after_half_of_the_tries(bank: Bank, selection: Selection) -> None:
+    config, tried = SceneConfig(), []
+    for index in range(8):
+        scene = blank(bank, selection, index, control=Control(defects=(3, 3)))
+        areas = [shape.mask.sum() for shape in scene.shapes]
+        assert areas == sorted(areas, reverse=True)
+        for scene.attempt in range(config.tries):
+            shape = next_shape(scene, bank, config, np.random.default_rng((index, scene.attempt)))
+            tried.append(shape.params.seed)
+    halves = np.array(tried).reshape(8, 2, -1)
+    assert all(len(set(kept.tolist())) == 1 for kept in halves[:, 0])
+    assert all(len(set(others.tolist())) == config.tries // 2 for others in halves[:, 1])
 
 
 def test_a_scene_depends_on_seed_and_index_alone(bank: Bank, selection: Selection) -> None:
