@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from flawsmith.data.formats.reading import Source
     from flawsmith.data.record import Record
     from flawsmith.data.select import Selection
+    from flawsmith.data.start import Start
     from flawsmith.gan.production.config import GenerateConfig
     from flawsmith.gan.production.shard import Shard
     from flawsmith.segment.benchmark.cell import Budget
+    from flawsmith.segment.explain.job import ExplainConfig
     from flawsmith.segment.predict import PredictConfig
     from flawsmith.segment.stream import Policy
 
@@ -123,6 +125,15 @@ def to_budgets(ctx: click.Context, param: click.Parameter, value: str) -> tuple[
     if not all(word == "all" or (word.isascii() and word.isdigit()) for word in words):
         raise UsageError("--real", "budgets are numbers, or all, with commas between them", value)
     return tuple("all" if word == "all" else int(word) for word in words)
+
+
+def to_pairs(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[tuple[str, str], ...]:
+    """The pairs of "crack=pitting,blowhole=pitting", sorted."""
+    words = [] if value is None else [word for word in value.split(",") if word.strip()]
+    pairs = [tuple(name.strip() for name in word.split("=", 1)) for word in words]
+    if any(len(pair) < 2 or not all(pair) for pair in pairs) or (value is not None and not pairs):
+        raise UsageError(param.opts[-1], "pairs of classes as in crack=pitting,blowhole=pitting", value)
+    return tuple(sorted((pair[0], pair[1]) for pair in pairs))
 
 
 def to_counts(ctx: click.Context, param: click.Parameter, value: str) -> int | dict[str, int]:
@@ -413,6 +424,60 @@ predicting = bundle(
 )
 
 
+@dataclass(frozen=True)
+class Explaining:
+    """What is explained, and what it is compared with."""
+
+    split: Path | None
+    learned: Path | None
+    synthetic: tuple[Path, ...]
+    real: int | None
+    baseline: Path | None
+    rows: int
+    layer: str | None
+    threshold: float
+    min_area: int
+
+    def config(self) -> ExplainConfig:
+        """The configuration that the options make."""
+        from flawsmith.segment.explain.job import ExplainConfig
+
+        return ExplainConfig(threshold=self.threshold, least=self.min_area, rows=self.rows, layer=self.layer)
+
+
+explaining = bundle(
+    "explaining",
+    Explaining,
+    click.option("--split", type=FILE, help="Split file: of a labelled set its test part alone."),
+    click.option("--learned", type=DATA, help="Data set that train had.", show_default="as the model says"),
+    click.option(
+        "--synthetic", type=DATA, multiple=True, help="Painted set that train had.", show_default="as the model says"
+    ),
+    click.option(
+        "--real",
+        type=click.IntRange(min=1),
+        help="Real defect images of each class that train had, if the model does not say.",
+        show_default="all",
+    ),
+    click.option(
+        "--baseline",
+        type=DATA,
+        help="A threshold that train wrote, beside the model.",
+        show_default="fitted on what the model learned from",
+    ),
+    click.option(
+        "--rows", type=click.IntRange(min=1), default=12, show_default=True, help="Of each kind that are explained."
+    ),
+    click.option("--layer", metavar="NAME", help="Of Grad-CAM.", show_default="the last of the coarsest maps"),
+    click.option(
+        "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability of a defect."
+    ),
+    click.option(
+        "--min-area", type=click.IntRange(min=1), default=1, show_default=True, help="Pixels of the least defect."
+    ),
+)
+
+
 reading = (
     click.option("--format", metavar="F", help="Of the labels.", show_default="found from the content"),
     click.option("--label-attribute", metavar="NAME", help="VIA: the attribute that is the class."),
@@ -442,11 +507,11 @@ class Learning:
     real: int | None
     classes: tuple[str, ...] | None
 
-    def select(self, seed: int) -> Selection:
-        """The drawn defect images and the good ones."""
+    def select(self, seed: int, painted: Sequence[str] = ()) -> Selection:
+        """The drawn defect images and the good ones; good ones alone where painted classes are learned beside them."""
         from flawsmith.data.select import select
 
-        return select(self.folder, self.split, self.real, self.classes, seed)
+        return select(self.folder, self.split, self.real, self.classes, seed, painted)
 
 
 def data_set(command: Callable[..., Any]) -> Any:
@@ -465,6 +530,56 @@ def data_set(command: Callable[..., Any]) -> Any:
     return stack(folder, *reading)(sourced)
 
 
+@dataclass(frozen=True)
+class Starting:
+    """What a training starts from other than its own first weights."""
+
+    init: Path | None
+    freeze: int
+    layer_decay: float
+
+    def start(self, split: Path | None) -> Start | None:
+        """What the options make; raises UserError where what it starts from has seen a test image of the split."""
+        from flawsmith.data.sources import refuse_test_sources
+        from flawsmith.data.split import Split
+        from flawsmith.data.start import Start
+
+        if self.init is None:
+            if self.freeze or self.layer_decay != 1:
+                found = f"--freeze {self.freeze} --layer-decay {self.layer_decay:g}"
+                raise UsageError("--init", "--freeze and --layer-decay keep what a checkpoint knows", found, "name one")
+            return None
+        if split is not None:
+            folder = self.init if self.init.is_dir() else self.init.parent
+            refuse_test_sources(folder, Split.load(split), "start from one that has not seen it")
+        return Start(str(self.init), self.freeze, self.layer_decay)
+
+
+starting = bundle(
+    "starting",
+    Starting,
+    click.option(
+        "--init",
+        metavar="RUN|MODEL",
+        type=DATA,
+        help="Start from another product's: a run of fit to fit, a model of train to train.",
+        show_default="anew",
+    ),
+    click.option(
+        "--freeze",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Of --init: so many levels from the input on do not learn. A level is what works at one resolution.",
+    ),
+    click.option(
+        "--layer-decay",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Of --init: the rate of each level, times that of the next.",
+    ),
+)
 common = bundle("common", Common, seed, device, dry_run, as_json)
 learning = bundle("learning", Learning, data_set, split_file, real, class_names)
 
@@ -637,15 +752,25 @@ def split(folder: Source, output: Path, test: float, seed: int, dry_run: bool, a
 @learning
 @output
 @steps
+@starting
 @common
-def fit(learning: Learning, output: Path, steps: int | None, common: Common) -> None:
-    """Learn how the defects look: fit the GAN."""
+def fit(learning: Learning, output: Path, steps: int | None, starting: Starting, common: Common) -> None:
+    """Learn how the defects look: fit the GAN.
+
+    With --init RUN it starts from another product's run, whose classes are known by their names.
+    """
     from flawsmith.data.distributed import joined
     from flawsmith.gan.fit import fit as fit_gan
     from flawsmith.gan.trainer import FitConfig
+    from flawsmith.gan.transfer import Origin
 
+    if starting.init and steps == 0:
+        raise UsageError("--init", "goes with steps of the GAN", "none", "leave it out")
+    start = starting.start(learning.split)
+    if start is not None:
+        Origin.open(start)  # before all data are read
     selection = learning.select(common.seed)
-    wanted = FitConfig(**given(steps=steps))
+    wanted = FitConfig(**given(steps=steps, start=start))
     config = replace(wanted, steps=wanted.length(len(selection.classes)))
     facts = {"learns from": by_class(selection.defects + selection.good), "output": output, "device": common.device}
     if common.dry_run:
@@ -714,12 +839,16 @@ def generate(
     """
     from flawsmith.data.clean import good_parts
     from flawsmith.data.region import with_regions
+    from flawsmith.data.sources import refuse_test_sources
+    from flawsmith.data.split import Split
     from flawsmith.gan.production.execute import executor_of
     from flawsmith.gan.production.generate import How
     from flawsmith.gan.production.generate import generate as paint
 
     config, seed, device = painting.config(classes), common.seed, common.device
     parts = with_regions(good_parts(clean, split), painting.region)
+    if split:
+        refuse_test_sources(run, Split.load(split), "fit again with --split")
     output = output / painting.shard.folder if painting.shard else output
     facts = {"painted on": f"{len(parts)} good parts", "output": output, "device": device}
     if common.dry_run:
@@ -737,6 +866,7 @@ def generate(
 @output
 @click.option("--run", type=FOLDER, help="Folder of the fit.", show_default="OUTPUT-run")
 @steps
+@starting
 @painting
 @common
 @click.pass_context
@@ -747,13 +877,14 @@ def augment(
     output: Path,
     run: Path | None,
     steps: int | None,
+    starting: Starting,
     painting: Painting,
     common: Common,
 ) -> None:
     """Fit and generate in one, on the data set's own good parts."""
     run = run or output.with_name(f"{output.name}-run")
     learned = steps if painting.painter == "gan" else 0  # the other painters need no training
-    ctx.invoke(fit, output=run, steps=learned, **vars(learning), **vars(common))
+    ctx.invoke(fit, output=run, steps=learned, **vars(learning), **vars(starting), **vars(common))
     source = {"run": run, "clean": learning.folder, "split": learning.split, "classes": learning.classes}
     ctx.invoke(generate, **source, output=output, **vars(painting), **vars(common))
 
@@ -832,6 +963,7 @@ def replay(
 @choosing
 @output
 @steps
+@starting
 @common
 def train(
     learning: Learning,
@@ -840,26 +972,41 @@ def train(
     weights: str | None,
     output: Path,
     steps: int | None,
+    starting: Starting,
     common: Common,
 ) -> None:
     """Train a model on real and, if given, painted defects.
 
-    The threshold has no steps: it prints what was chosen, and writes it as JSON.
+    With painted ones good parts alone are enough. The threshold has no steps: it prints what was chosen, and writes it
+    as JSON. With --init MODEL it starts from another product's model, whose classes are known by their names; --model
+    is that one's then.
     """
     from flawsmith.data.distributed import joined
     from flawsmith.data.painted import painted_records
+    from flawsmith.data.read import read
+    from flawsmith.data.sources import read_sources
+    from flawsmith.segment.explain.learned import Learned
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.train import train as train_model
+    from flawsmith.segment.transfer import Origin
 
-    config, selection = TrainConfig(**given(steps=steps, model=model, weights=weights)), learning.select(common.seed)
+    start = starting.start(learning.split)
+    if start is not None:
+        model = Origin.open(start).check(model)
+    config = TrainConfig(**given(steps=steps, model=model, weights=weights, start=start))
+    selection = learning.select(common.seed, read(synthetic).classes if synthetic else ())
     painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
     facts = {**sources, "output": output, "device": common.device}
     if common.dry_run:
         show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
         return
+    made_from = read_sources(read(synthetic).root) if synthetic else None
     with joined(common.device) as group:
-        follow(group.told(train_model(selection, painted, config, output, common.seed, common.device, group)))
+        training = train_model(selection, painted, config, output, common.seed, common.device, group, made_from)
+        follow(group.told(training))
+        sets = (synthetic,) if synthetic else ()
+        group.lead(lambda: Learned.of(learning.folder.path, sets).save(output))
     show(facts, common.as_json)
 
 
@@ -879,12 +1026,19 @@ def evaluate(
     Writes metrics.json, a table of the images, and overlays of the best, the median and the worst.
     """
     from flawsmith.data.select import test_records
+    from flawsmith.data.sources import refuse_test_sources, seen
+    from flawsmith.data.split import Split
     from flawsmith.segment.evaluate import evaluate as score
     from flawsmith.segment.model import load_model
     from flawsmith.segment.report import as_text, kind_tables, score_table
 
     trained = load_model(model, device)
     records = test_records(folder, split, trained.classes)
+    made = model if model.is_dir() else model.parent
+    if split is not None:
+        refuse_test_sources(made, Split.load(split), "train again with --split")
+    elif known := seen(made, records):
+        click.echo(f"{model}: has learned from {len(known)} of the {len(records)} images, such as {known[0]}", err=True)
     if dry_run:
         show({"scores": by_class(records), "output": output, "device": device}, as_json)
         return
@@ -919,7 +1073,7 @@ def predict(
     """
     from flawsmith.segment.grades import TABLE, grade_images
     from flawsmith.segment.model import load_model
-    from flawsmith.segment.models.classifier import Classifier
+    from flawsmith.segment.models.objects import Grader
     from flawsmith.segment.places import Sources
     from flawsmith.segment.predict import predict as predict_on
 
@@ -929,7 +1083,7 @@ def predict(
     if dry_run:
         show({**facts, "config": asdict(config)}, as_json)
         return
-    if isinstance(segmenter, Classifier):
+    if isinstance(segmenter, Grader):
         follow(grade_images(segmenter, sources, output, config.threshold))
         show({**facts, "table": output / TABLE}, as_json)
         return
@@ -938,6 +1092,42 @@ def predict(
     if "images" in summary:
         speeds |= {"images": f"{summary['images']['per_second']} a second"}
     show({**facts, "speed": speeds, "summary": output / "summary.json"}, as_json)
+
+
+@main.command(epilog=example("flawsmith explain model/ parts/ --split split.json -o why/"))
+@model_file
+@click.argument("places", nargs=-1, required=True)
+@output
+@explaining
+@common
+def explain(model: Path, places: tuple[str, ...], output: Path, explaining: Explaining, common: Common) -> None:
+    """Show what drove predictions, and how sure they are.
+
+    PLACES are a labelled data set, whose errors are explained, or images, folders and patterns as predict takes them.
+    Writes index.html, a page without scripts, and explain.json: Grad-CAM, occlusion, test-time augmentation, the
+    nearest training defects, and what a plain threshold says. Exit code 3 if some images could not be read.
+    """
+    from flawsmith.segment.explain.job import PAGE, Beside, explain_all
+    from flawsmith.segment.explain.learned import painted_of, recall, selection_of
+    from flawsmith.segment.explain.subjects import Subjects
+    from flawsmith.segment.model import load_model
+
+    config, trained = explaining.config(), load_model(model, common.device)
+    found = recall(model, explaining.learned, explaining.synthetic)
+    subjects = Subjects.of(places, explaining.split, trained.classes)
+    kind, count = "errors" if subjects.labelled else "what is found", len(subjects.records)
+    facts: dict[str, Any] = {"explains": kind, "images": count}
+    facts |= {"learned from": found.data or "unknown", "painted": ", ".join(map(str, found.synthetic)) or "none"}
+    facts |= {"output": output, "device": common.device}
+    if common.dry_run:
+        show({**facts, "seed": common.seed, "config": asdict(config)}, common.as_json)
+        return
+    drawn = explaining.split, explaining.real, trained.classes, common.seed
+    learned = None if found.data is None else selection_of(model, found.data, *drawn)
+    painted = painted_of(found.synthetic, trained.classes)
+    beside = Beside(learned, painted, explaining.baseline, common.seed, found.notes)
+    account = follow(explain_all(trained, subjects, output, config, beside, common.device))["account"]
+    show({**facts, **account.chosen.counts, "page": output / PAGE}, common.as_json)
 
 
 @main.command(epilog=example("flawsmith export model/ -o model.onnx --check parts/ --split split.json"))
@@ -951,19 +1141,20 @@ def predict(
 def export(
     model: Path, output: Path, int8: bool, check: Path | None, split: Path | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Write a segmenter as ONNX, to run without torch.
+    """Write a model as ONNX, to run without torch.
 
-    Any batch and size. Both are run on the same images first, and nothing is written where probabilities differ by more
+    Images of any size. Both are run on the same images first, and nothing is written where probabilities differ by more
     than 0.001, or 8 bits cost more than 0.005 of the IoU.
     """
+    from flawsmith.data.device import pick_device
     from flawsmith.segment.export import export as to_onnx
-    from flawsmith.segment.export import probes_of
-    from flawsmith.segment.segmenter import Segmenter
+    from flawsmith.segment.export import form_of, probes_of
+    from flawsmith.segment.models.choose import load_trained
 
-    segmenter = Segmenter.load(model)
-    images = probes_of(check, split, segmenter.classes)
+    classes = form_of(load_trained(model, pick_device("cpu")), model).original.classes
+    images = probes_of(check, split, classes)
     kind = "made images" if images is None else f"{len(images)} images, {'with' if images.labelled else 'no'} labels"
-    facts = {"classes": ", ".join(segmenter.classes), "compared on": kind, "output": output}
+    facts = {"classes": ", ".join(classes), "compared on": kind, "output": output}
     if dry_run:
         show(facts, as_json)
         return
@@ -988,7 +1179,13 @@ def export(
     metavar="A,B",
     callback=to_names,
     show_default="real,real+paste,real+gan,real+gan+paste",
-    help="What to compare with real; there are real+poisson, gan and all-real too.",
+    help="What to compare with real; also real+poisson, gan, all-real, and with --target first-real and target-real.",
+)
+@click.option(
+    "--target", type=DATA, help="Another product: paint on its good parts, and be judged by its real defects."
+)
+@click.option(
+    "--match", metavar="A=B,A=B", callback=to_pairs, help="Class = class of --target.", show_default="of the same name"
 )
 @class_names
 @output
@@ -1012,6 +1209,8 @@ def benchmark(
     budgets: tuple[Budget, ...],
     seeds: int,
     arms: tuple[str, ...] | None,
+    target: Path | None,
+    match: tuple[tuple[str, str], ...],
     classes: tuple[str, ...] | None,
     output: Path,
     model: str | None,
@@ -1028,10 +1227,13 @@ def benchmark(
     Trains a model for each arm, budget and seed, all on the same splits, and scores it on held-out parts. Writes
     results.json after each cell, and report.html; the same command goes on, and other arms, budgets and seeds may join.
     Exit code 3 if some could not be finished.
+
+    With --target: does painting the defects of this product on good parts of another find that one's real defects?
     """
     from flawsmith.gan.trainer import FitConfig
-    from flawsmith.segment.benchmark.plan import Plan
+    from flawsmith.segment.benchmark.plan import Plan, default_arms
     from flawsmith.segment.benchmark.run import outlook, run
+    from flawsmith.segment.target import target_of
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.trial import TrialConfig
 
@@ -1041,7 +1243,8 @@ def benchmark(
         count=count,
     )
     config, drawn = TrialConfig(workers=cores(), **recipe), tuple(range(common.seed, common.seed + seeds))
-    plan = Plan(folder, output, budgets, drawn, classes=classes, config=config, **given(arms=arms))
+    other = target_of(target, match)
+    plan = Plan(folder, output, budgets, drawn, arms or default_arms(other), classes, config, other)
     if common.dry_run:
         show({**outlook(plan), "output": output, "device": common.device, "config": asdict(config)}, common.as_json)
         return

@@ -23,15 +23,22 @@ class Selection:
 
 
 def select(
-    root: Data, split: Path | None = None, real: int | None = None, classes: Sequence[str] | None = None, seed: int = 0
+    root: Data,
+    split: Path | None = None,
+    real: int | None = None,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    painted: Sequence[str] = (),
 ) -> Selection:
     """Reads a folder for learning: its pool where a split is given, `real` defect images of each of the classes.
 
-    Images with other defects only are left out. Raises UserError where there are no good or no defect images, a class
-    has none, or a test image is among them; UsageError on an unknown class.
+    Images with other defects only are left out. `painted` are the classes of painted images that are learned from
+    beside it: with them good parts alone are enough. Raises UserError where there are no good or no defect images, a
+    class has none, or a test image is among them; UsageError on an unknown class.
     """
     dataset = read(root)
-    chosen = choose(dataset, classes)
+    bare = bool(painted) and real is None and not dataset.defective
+    chosen = choose(replace(dataset, classes=tuple(painted)) if bare else dataset, classes)
     if split is not None:
         parts = Split.load(split)
         records = parts.pool(dataset)
@@ -42,6 +49,8 @@ def select(
         raise UserError(
             where, "good images are needed, to paint on and to learn from", "none", "add parts without a defect"
         )
+    if bare:
+        return Selection(dataset, (), dataset.good, chosen)
     if not any(set(record.defects) & set(chosen) for record in dataset.defective):
         raise UserError(where, "at least one defect image is needed", "none", "add images with masks")
     return Selection(dataset, draw(dataset.defective, real, chosen, seed), dataset.good, chosen)

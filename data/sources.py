@@ -13,7 +13,16 @@ SOURCES = "sources.json"
 
 def write_sources(folder: Path, records: Iterable[Record], more: Mapping[str, str] | None = None) -> None:
     """Write the names and SHA-256 of the records' files, and `more` of them, to folder/sources.json."""
-    write_json(folder / SOURCES, dict(more or {}) | {record.name: file_digest(record.image) for record in records})
+    own = ({record.name: file_digest(record.image)} for record in records)
+    write_json(folder / SOURCES, merged(*own, more or {}))
+
+
+def merged(*sources: Mapping[str, str]) -> dict[str, str]:
+    """All of them: of two images of the same name, as two products may have them, the later one gets another."""
+    whole: dict[str, str] = {}
+    for name, sha256 in (item for one in sources for item in one.items()):
+        whole[name if whole.get(name, sha256) == sha256 else f"{name} ({sha256[:12]})"] = sha256
+    return whole
 
 
 def read_sources(folder: Path) -> dict[str, str]:
@@ -27,10 +36,16 @@ def read_sources(folder: Path) -> dict[str, str]:
     return content
 
 
-def refuse_test_sources(folder: Path, split: Split) -> None:
+def refuse_test_sources(folder: Path, split: Split, fix: str = "fit and generate again with --split") -> None:
     """Raises UserError where a folder was made with a test image of the split: learned from it, or painted on it."""
     held_out = split.test_digests
     for name, sha256 in read_sources(folder).items():
         if sha256 in held_out:
             rule = "nothing may be learned from a test image, nor from what was made with one"
-            raise UserError(folder, rule, name, "fit and generate again with --split")
+            raise UserError(folder, rule, name, fix)
+
+
+def seen(folder: Path, records: Iterable[Record]) -> tuple[str, ...]:
+    """The names of the records that something in `folder` was made with."""
+    known = set(read_sources(folder).values())
+    return tuple(record.name for record in records if known and file_digest(record.image) in known)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from flawsmith.data.errors import Unstable
 from flawsmith.data.lock import locked
 from flawsmith.data.plan import open_run
 from flawsmith.data.select import Selection
-from flawsmith.data.sources import write_sources
+from flawsmith.data.sources import read_sources, write_sources
 from flawsmith.gan.bank import Bank, build
 from flawsmith.gan.latents import Latents, measure
 from flawsmith.gan.losslog import LossLog
 from flawsmith.gan.patches import BlankPatches, RealPatches
 from flawsmith.gan.samples import write_samples
 from flawsmith.gan.trainer import Diverged, FitConfig, Trainer
+from flawsmith.gan.transfer import Origin, save_discriminator
 
 RETURNS = 4  # times that a diverged run goes back to its last good state before it stops
 
@@ -42,6 +43,9 @@ def fitted(
 ) -> Iterator[dict[str, Any]]:
     """The same, in a folder that is held."""
     group.refuse_small(config.batch)
+    origin = Origin.open(config.start) if config.start and config.steps != 0 else None
+    if origin is not None:  # by name and digest: where it lies has no part in what is learned
+        config = replace(config, start=origin.start)
     plan = {
         "config": asdict(config),
         "classes": list(selection.classes),
@@ -49,7 +53,7 @@ def fitted(
         "defects": [record.name for record in selection.defects],
     }
     group.agree("torchrun", "every process must be given the same command and data", plan)
-    group.lead(lambda: prepare(selection, plan, output, seed))
+    group.lead(lambda: prepare(selection, plan, output, seed, origin))
     there = [(output / f"{name}.safetensors").exists() for name in ("bank", "generator", "state")]
     group.agree(output, "every process must see the same output folder", there)
     bank = Bank.load(output / "bank.safetensors")
@@ -57,14 +61,21 @@ def fitted(
         return
     trainer = Trainer(bank.channels, len(bank.classes), config, seed, device, group)
     trainer.game.appearance.standardise(*measure(bank, config.patch))
+    if origin is not None:
+        trainer.begin(origin, bank)
+        if not there[2]:  # nothing is taken up
+            yield {"step": 0, "steps": trainer.steps, "note": origin.note(bank)}
     yield from run(trainer, bank, selection, config, output)
     group.lead(lambda: finish(trainer, bank, output))
 
 
-def prepare(selection: Selection, plan: dict[str, Any], output: Path, seed: int) -> None:
-    """Start the folder or take it up; the bank is written before it is used."""
+def prepare(selection: Selection, plan: dict[str, Any], output: Path, seed: int, origin: Origin | None) -> None:
+    """Start the folder or take it up; the bank is written before it is used.
+
+    What the run learned from that it starts from is among its own sources: the networks remember it.
+    """
     open_run(output, plan)
-    write_sources(output, (*selection.defects, *selection.good))
+    write_sources(output, (*selection.defects, *selection.good), read_sources(origin.folder) if origin else None)
     if not (output / "bank.safetensors").exists():
         build(selection, seed).save(output / "bank.safetensors")
 
@@ -116,8 +127,9 @@ def run(
 def finish(trainer: Trainer, bank: Bank, output: Path) -> None:
     """Write the averaged generator with the latents of the real defects: all that painting needs beside the bank.
 
-    The checkpoint has no further use, and is removed.
+    The discriminator is kept for fits that start from this one. The checkpoint has no further use, and is removed.
     """
+    save_discriminator(trainer.game, bank, output)
     measured, defect = measure(bank, trainer.config.patch)
     appearance = trainer.game.appearance.cpu()
     latents = Latents((measured - appearance.centre[defect]) / appearance.scale[defect], defect)

@@ -92,11 +92,14 @@ class Game(nn.Module):
     @contextmanager
     def fixed_critic(self) -> Iterator[None]:
         """Within it the discriminator only passes gradients on: its own would be thrown away."""
-        self.discriminator.requires_grad_(False)
+        learned = [parameter for parameter in self.discriminator.parameters() if parameter.requires_grad]
+        for parameter in learned:
+            parameter.requires_grad_(False)
         try:
             yield
         finally:
-            self.discriminator.requires_grad_(True)
+            for parameter in learned:
+                parameter.requires_grad_(True)
 
     def judge(self, image: Tensor, mask: Tensor, defect: Tensor, rng: torch.Generator, share: Share) -> Tensor:
         """The discriminator's logits (N, 3) behind augmentation, for real and painted alike."""

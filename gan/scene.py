@@ -70,7 +70,7 @@ class Scene:
     wanted: int
     pixels: NDArray[Any]  # (H, W, C) uint8 or uint16: the clean part, then what was painted on it
     survey: Survey  # of the clean part: where defects may go and what surrounds each place
-    shapes: tuple[Shape, ...]  # of the defects wanted, the largest first, while there is room
+    shapes: tuple[Shape, ...]  # of the defects wanted: see draw_shapes
     labels: list[Patch] = field(default_factory=list)  # one a painted defect: the pixels that visibly changed
     defects: list[dict[str, Any]] = field(default_factory=list)  # provenance of each
     reasons: Counter[str] = field(default_factory=Counter)  # why tries failed
@@ -94,9 +94,16 @@ def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, 
     """A clean part with nothing on it yet; raises UserError where it, or its region of interest, cannot be read."""
     wanted = control.sample_count(bank, defect, rng(seed, "count", *stream))
     pixels = read_image(record.image)
+    shapes = draw_shapes(bank, defect, wanted, control, seed, stream)
+    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)), shapes)
+
+
+def draw_shapes(
+    bank: Bank, defect: int, wanted: int, control: Control, seed: int, stream: Stream
+) -> tuple[Shape, ...]:
+    """The shapes of the defects wanted on one image, the largest first, while there is room."""
     drawn = (control.sample_shape(bank, defect, rng(seed, "shape", *stream, number)) for number in range(wanted))
-    shapes = sorted(drawn, key=lambda shape: -int(shape.mask.sum()))
-    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)), tuple(shapes))
+    return tuple(sorted(drawn, key=lambda shape: -int(shape.mask.sum())))
 
 
 def region(record: Record, pixels: NDArray[Any]) -> Mask | None:

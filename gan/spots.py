@@ -20,7 +20,7 @@ from flawsmith.gan.gate import Gate
 from flawsmith.gan.painter import Job, Paint, Painter
 from flawsmith.gan.production.items import part_of
 from flawsmith.gan.region import Mask, Pixels
-from flawsmith.gan.scene import Proposal, Scene, SceneConfig, accept, begin, propose
+from flawsmith.gan.scene import Proposal, Scene, SceneConfig, accept, begin, draw_shapes, propose
 from flawsmith.gan.severity import harder
 
 TILE = 128  # px a side of one picture
@@ -111,7 +111,8 @@ def scene_for(
     instance = bank.instances[bank.members[defect][number % len(bank.members[defect])]]
     record = Record(instance.source, Path(instance.source), instance.group)
     pixels = to_uint(instance.healed.transpose(2, 0, 1), np.dtype(np.uint8 if bank.depth == 255 else np.uint16))
-    return Scene((number,), record, defect, 1, pixels, survey(pixels, None))
+    shapes = draw_shapes(bank, defect, 1, config.control, seed, (number,))
+    return Scene((number,), record, defect, 1, pixels, survey(pixels, None), shapes)
 
 
 def real_tile(bank: Bank, defect: int, number: int) -> Pixels | None:

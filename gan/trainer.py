@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.distributed import ALONE, Group
 from flawsmith.data.errors import UsageError
+from flawsmith.data.levels import Levels, groups, hold
 from flawsmith.data.seeds import rng
+from flawsmith.data.start import Start
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.game import Blank, Game, GameConfig, Real
+from flawsmith.gan.transfer import Origin, discriminator_levels, generator_levels
 
 WARMUP = 30  # steps: Adam's first ones are large whatever the gradient
 PATIENCE = 5  # skipped steps in a row before the run counts as diverged
@@ -34,6 +38,7 @@ class FitConfig:
     sample_every: int = 300  # steps between sample sheets
     save_every: int = 150  # steps between checkpoints: at most that much is lost
     game: GameConfig = field(default_factory=GameConfig)
+    start: Start | None = None  # another run to start from; none: random weights
 
     def __post_init__(self) -> None:
         if (self.steps or 0) < 0 or self.batch < 1:
@@ -72,10 +77,22 @@ class Trainer:
         self.game = Game(channels, classes, config.game).to(device, memory_format=layout)  # type: ignore[call-overload]
         self.average = Game(channels, classes, config.game).generator.to(device).requires_grad_(False)
         self.average.load_state_dict(self.game.generator.state_dict())
-        self.painter = torch.optim.Adam(self.game.generator.parameters(), config.rate, betas=(0.0, 0.99))
-        self.critic = torch.optim.Adam(self.game.discriminator.parameters(), config.critic_rate, betas=(0.0, 0.99))
+        self.painter = self._optimiser(self.game.generator, generator_levels(self.game.generator), config.rate)
+        self.critic = self._optimiser(
+            self.game.discriminator, discriminator_levels(self.game.discriminator), config.critic_rate
+        )
         self.skipped = 0
         self.watched = torch.tensor([torch.nan, torch.inf])  # rebuilding error: its average, and the lowest of that
+
+    def _optimiser(self, network: nn.Module, levels: Levels, rate: float) -> torch.optim.Adam:
+        """Of what learns in a network; what is frozen is held."""
+        hold(network, levels, self.config.start)
+        return torch.optim.Adam(groups(network, levels, self.config.start), rate, betas=(0.0, 0.99))
+
+    def begin(self, origin: Origin, bank: Bank) -> None:
+        """Take over the networks of another run; raises UserError naming the first weight that does not fit."""
+        origin.put_into(self.game, bank)
+        self.average.load_state_dict(self.game.generator.state_dict())
 
     def step(self, step: int, real: Real, blank: Blank, attempt: int = 0) -> dict[str, float]:
         """One update of the critic and one of the painter; a step whose losses are not finite changes nothing.
@@ -127,7 +144,7 @@ class Trainer:
         factor = max(min(1.0, left), 0.1) * min(1.0, (step + 1) / WARMUP)
         for optimiser, rate in ((self.painter, self.config.rate), (self.critic, self.config.critic_rate)):
             for group in optimiser.param_groups:
-                group["lr"] = rate * factor
+                group["lr"] = rate * factor * group["share"]
 
     def track(self, step: int) -> None:
         """Move the averaged generator towards the current one; quickly at first."""

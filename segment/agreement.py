@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from flawsmith.data.errors import UserError
+from flawsmith.segment.look import maps_of
 from flawsmith.segment.model import Model
 from flawsmith.segment.probes import Probe
-from flawsmith.segment.tiles import Tiling, predict_tiled
+from flawsmith.segment.tiles import Tiling
 
 APART = 1e-3  # of a probability: more than rounding can do
 LOST = 0.005  # of the intersection over union: what numbers of 8 bits may cost
@@ -72,7 +73,7 @@ def compare(original: Model, copy: Model, images: Images, tiling: Tiling | None 
     found, tiling = Agreement(), tiling or Tiling()
     for number in range(len(images)):
         probe = images[number]
-        one, other = (predict_tiled(model, probe.image, tiling) for model in (original, copy))
+        one, other = (maps_of(model, probe.image, tiling) for model in (original, copy))
         found.images += 1
         found.apart = max(found.apart, float(np.nan_to_num(abs(one - other), nan=np.inf).max()))
         found.masks.add(one >= THRESHOLD, other >= THRESHOLD)

@@ -1,15 +1,13 @@
-"""A segmenter as an ONNX file that needs no torch: any batch and size, compared with its original before it is kept."""
+"""A model as an ONNX file that needs no torch: any size, compared with its original before it is kept."""
 
 from __future__ import annotations
 
 import json
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -21,17 +19,23 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import write_bytes
 from flawsmith.data.image import to_float
 from flawsmith.segment.agreement import Agreement, Images, compare, refuse
-from flawsmith.segment.extras import extra
-from flawsmith.segment.model import ONNX
+from flawsmith.segment.fast import FastUNet
+from flawsmith.segment.model import ONNX, Model
+from flawsmith.segment.models.choose import load_trained
+from flawsmith.segment.models.classifier import Classifier
 from flawsmith.segment.models.smp import STRIDE, EncoderUNet
-from flawsmith.segment.onnx_model import FORMAT, INPUT, KEY, OUTPUT, OnnxModel, open_session
+from flawsmith.segment.models.threshold import Threshold
+from flawsmith.segment.onnx_graph import mirrored, traced
+from flawsmith.segment.onnx_model import FORMAT, KEY, OUTPUT, SEGMENTER, OnnxModel, open_session
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.probes import Probes, made
 from flawsmith.segment.quantise import quantise
 from flawsmith.segment.segmenter import MODEL, Segmenter
-from flawsmith.segment.unet import CELL, UNet
+from flawsmith.segment.unet import UNet
 
-OPSET = 20
+if TYPE_CHECKING:
+    from flawsmith.segment.models.detector import Detector
+
 NORMALISATION = "values / 255 or / 65535: float32 in [0, 1]; grey by BT.601, or RGB; no mean, no deviation"
 _TRACED = (2, 77, 90)  # N, H, W of the image that the graph is traced with: nothing round, nothing that is 1
 
@@ -63,27 +67,67 @@ class Whole(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        padded = self._mirrored(self._mirrored(image, -2), -1)
-        logits: Tensor = self.network(padded)
+        logits: Tensor = self.network(mirrored(mirrored(image, -2, self.stride), -1, self.stride))
         return logits[..., :height, :width].sigmoid()
-
-    def _mirrored(self, x: Tensor, axis: int) -> Tensor:
-        size = x.shape[axis]
-        padded = self.stride * ((size + self.stride - 1) // self.stride)
-        period = torch.scalar_tensor(2 * size - 2, dtype=torch.int64)
-        index = torch.remainder(torch.arange(padded), period.clamp_min(1))
-        return x.index_select(axis, torch.minimum(index, (period - index).clamp_min(0)))
 
 
 def stride_of(network: nn.Module) -> int:
     """The number of which the network wants both sides to be multiples; raises UserError where that is unknown."""
-    if isinstance(network, UNet):
-        return int(max(CELL, 2 ** len(network.widths)))
-    if isinstance(network, PretrainedUNet):
-        return int(2 ** (len(network.widths) + 1))
+    if isinstance(network, UNet | PretrainedUNet | FastUNet):
+        return network.stride
     if isinstance(network, EncoderUNet):
         return STRIDE
     raise UserError("export", "must be a network whose stride is known", type(network).__name__)
+
+
+class Form(Protocol):
+    """How a kind of model is exported."""
+
+    @property
+    def kind(self) -> str:
+        """As the file says it."""
+
+    @property
+    def original(self) -> Model:
+        """The model in float32 and on the CPU: what the export is compared with."""
+
+    def graph(self) -> Any:
+        """The graph (ModelProto) with the weights."""
+
+    def copy(self, session: Any) -> Model:
+        """The export in an open session."""
+
+
+class SegmenterForm:
+    """A segmenter, as it is exported."""
+
+    kind = SEGMENTER
+
+    def __init__(self, model: Segmenter) -> None:
+        self.original = Original(model.network.float(), model.classes, model.channels)
+
+    def graph(self) -> Any:
+        """The graph (ModelProto) with the weights."""
+        return to_onnx(self.original)
+
+    def copy(self, session: Any) -> OnnxModel:
+        """The export in an open session."""
+        return OnnxModel(session, self.original.classes, self.original.channels)
+
+
+def form_of(trained: Model, path: Path) -> Form:
+    """How a model read from `path` is exported; raises UserError where it is not."""
+    if isinstance(trained, Segmenter):
+        return SegmenterForm(trained)
+    if isinstance(trained, Threshold):
+        raise UserError(
+            path, "a threshold is not exported", "rules in JSON", "they need no network: take them as they are"
+        )
+    from flawsmith.segment.export_kinds import ClassifierForm, DetectorForm  # they import torchvision: seconds
+
+    if isinstance(trained, Classifier):
+        return ClassifierForm(trained)
+    return DetectorForm(cast("Detector", trained))
 
 
 def export(model: Path, output: Path, check: Probes | None = None, int8: bool = False) -> Iterator[dict[str, Any]]:
@@ -97,20 +141,21 @@ def export(model: Path, output: Path, check: Probes | None = None, int8: bool = 
     if int8 and (check is None or len(check) < 2):
         fix = "give parts like those that it will see"
         raise UsageError("--int8", "needs at least 2 images to calibrate and compare with: --check", None, fix)
-    segmenter = Segmenter.load(model)
-    original = Original(segmenter.network.float(), segmenter.classes, segmenter.channels)
+    form = form_of(load_trained(model, torch.device("cpu")), model)
+    if int8 and form.kind != SEGMENTER:
+        raise UsageError("--int8", "is for models that give maps", f"a {form.kind}", "leave it out")
+    original = form.original
     steps = 3 if int8 else 2
     yield {"task": "export", "step": 0, "steps": steps}
-    graph = to_onnx(original)
+    graph = form.graph()
     images: Images | Sequence[Any] = check if check is not None else made(original.channels)
     if int8 and check is not None:
         yield {"task": "export", "step": 1, "steps": steps}
         graph = quantise(graph, seen(check.every_second(0), original.channels))
         images = check.every_second(1)
-    content = described(graph, original, identity(model / MODEL if model.is_dir() else model), int8)
+    content = described(graph, form, identity(model / MODEL if model.is_dir() else model), int8)
     yield {"task": "export", "step": steps - 1, "steps": steps}
-    copy = OnnxModel(open_session(content), original.classes, original.channels)
-    found: Agreement = compare(original, copy, images)
+    found: Agreement = compare(original, form.copy(open_session(content)), images)
     refuse(model, found, int8)
     write_bytes(output, content)
     yield {"task": "export", "step": steps, "steps": steps, "agreement": found, "bytes": len(content)}
@@ -131,46 +176,36 @@ def seen(images: Probes, channels: int) -> Iterator[NDArray[np.float32]]:
 
 def to_onnx(original: Original) -> Any:
     """The ONNX graph (ModelProto) of a network with its weights."""
-    extra("onnxscript")
     count, height, width = _TRACED
     example = torch.rand(count, original.channels, height, width, generator=torch.Generator().manual_seed(0))
-    axes = ({0: "batch", 2: "height", 3: "width"},)
-    with warnings.catch_warnings():  # of what torch itself will do otherwise one day
-        warnings.simplefilter("ignore")
-        before = logging.root.manager.disable
-        logging.disable(logging.WARNING)
-        try:
-            program = torch.onnx.export(
-                Whole(original.network, stride_of(original.network)).eval(),
-                (example,),
-                dynamo=True,
-                dynamic_shapes=axes,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                opset_version=OPSET,
-                verbose=False,
-            )
-        finally:
-            logging.disable(before)
-    assert program is not None
-    return program.model_proto
+    return traced(Whole(original.network, stride_of(original.network)), example, OUTPUT)
 
 
-def described(graph: Any, original: Original, digest: str, int8: bool) -> bytes:
+def described(graph: Any, form: Form, digest: str, int8: bool) -> bytes:
     """The file: the graph without the traces of the machine that made it, and what it is."""
     about = {
         "format": FORMAT,
-        "classes": list(original.classes),
-        "channels": original.channels,
+        "kind": form.kind,
+        "classes": list(form.original.classes),
+        "channels": form.original.channels,
         "normalisation": NORMALISATION,
         "precision": "int8" if int8 else "float32",
         "flawsmith": version("flawsmith"),
         "model": digest,
     }
-    for place in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.functions):
+    for place in (graph, *graph.functions, *_parts(graph.graph)):
         del place.metadata_props[:]  # torch notes the file and line of every operation there
         place.doc_string = ""
     entry = graph.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(about, sort_keys=True)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
+
+
+def _parts(graph: Any) -> Iterator[Any]:
+    """A graph, its nodes and values, and those of the graphs inside its branches."""
+    yield from (graph, *graph.node, *graph.value_info)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _parts(attribute.g)

@@ -12,14 +12,14 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import new_folder
 from flawsmith.data.image import read_image
 from flawsmith.data.record import GOOD
-from flawsmith.segment.models.classifier import Classifier
+from flawsmith.segment.models.objects import Grader
 from flawsmith.segment.places import Sources
 from flawsmith.segment.table import Cell, write_table
 
 TABLE = "predictions.csv"
 
 
-def grade_images(model: Classifier, sources: Sources, output: Path, threshold: float) -> Iterator[dict[str, Any]]:
+def grade_images(model: Grader, sources: Sources, output: Path, threshold: float) -> Iterator[dict[str, Any]]:
     """Writes predictions.csv: of each image the most probable class, or good below the threshold, and all of them.
 
     Yields {"step", "steps"} after each image. Raises UsageError for a video, PartlyDone at the end where some images

@@ -36,9 +36,9 @@ def load_model(path: Path, device: torch.device) -> Model:
     """A model's folder or file, or an exported .onnx; raises UserError where it is none, or sees other channels."""
     model: Model
     if path.suffix.lower() == ONNX:
-        from flawsmith.segment.onnx_model import OnnxModel
+        from flawsmith.segment.onnx_kinds import load_onnx
 
-        model = OnnxModel.load(path, device.type)
+        model = load_onnx(path, device.type)
     else:
         from flawsmith.segment.models.choose import load_trained
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flawsmith.segment.efficientnet import Encoder
+from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.models.name import SMP, check_model
 from flawsmith.segment.models.smp import EncoderUNet
 from flawsmith.segment.models.weights import refuse_weights
 from flawsmith.segment.pretrained import STAGES, PretrainedUNet
 from flawsmith.segment.unet import UNet
 
-Network = UNet | PretrainedUNet | EncoderUNet
-WIDTHS = {"pretrained": (32, 48, 64), "small": (32, 48, 96, 128)}  # channels of the levels of each own network
+Network = UNet | PretrainedUNet | FastUNet | EncoderUNet
+KINDS: dict[str, type[UNet] | type[PretrainedUNet] | type[FastUNet]] = {
+    kind.name: kind for kind in (PretrainedUNet, UNet, FastUNet)
+}
+WIDTHS = {  # channels of the levels of each own network
+    "pretrained": (32, 48, 64),
+    "small": (32, 48, 96, 128),
+    "fast": (16, 32, 64, 96),
+}
 
 
 def make_network(name: str, channels: int, classes: int, widths: Sequence[int] = (), dropout: float = 0.1) -> Network:
-    """A network with random weights: pretrained, small or smp:ENCODER, an own one's `widths` where none are given."""
+    """A network with random weights, of any name that gives maps; an own one's `widths` where none are given."""
     family, _, encoder = check_model(name).partition(":")
     if family == SMP:
         return EncoderUNet(encoder, classes)
-    kind = PretrainedUNet if name == "pretrained" else UNet
-    return kind(channels, classes, tuple(widths) or WIDTHS[name], dropout)
+    return KINDS[name](channels, classes, tuple(widths) or WIDTHS[name], dropout)
 
 
 def start_network(

@@ -18,8 +18,9 @@ from flawsmith.segment.extras import extra
 
 KEY = "flawsmith"  # of metadata_props: a JSON object
 FORMAT = "1"
+SEGMENTER = "segmenter"  # what a file is that does not say
 INPUT, OUTPUT = "image", "probability"  # (N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 in [0, 1]
-_AGAIN = "give a file that flawsmith export wrote"
+AGAIN = "give a file that flawsmith export wrote"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,16 @@ class OnnxModel:
         if not path.is_file():
             raise UserError(path, "does not exist")
         session = open_session(path, device)
-        about = _about(path, session.get_modelmeta().custom_metadata_map)
+        return cls.of(path, session, about_of(path, session))
+
+    @classmethod
+    def of(cls, path: Path, session: Any, about: Mapping[str, Any]) -> OnnxModel:
+        """The open session of a segmenter; raises UserError where it takes or gives anything but what it says."""
         (given,), (made,) = _ends(path, session.get_inputs()), _ends(path, session.get_outputs())
         wanted = {INPUT: about["channels"], OUTPUT: len(about["classes"])}
         found = {given.name: given.shape[1], made.name: made.shape[1]}
         if wanted != found:
-            raise UserError(path, f"must take and give {wanted} channels, as it says itself", found, _AGAIN)
+            raise UserError(path, f"must take and give {wanted} channels, as it says itself", found, AGAIN)
         return cls(session, tuple(about["classes"]), about["channels"])
 
     def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
@@ -62,24 +67,24 @@ def open_session(path: Path | bytes, device: str = "cpu") -> Any:
         return runtime.InferenceSession(path if isinstance(path, bytes) else str(path), options, providers=usable)
     except Exception as error:  # onnxruntime has a dozen of its own, without a common base
         where = "the exported model" if isinstance(path, bytes) else path
-        raise UserError(where, "cannot be run as ONNX", str(error).splitlines()[0][:200], _AGAIN) from error
+        raise UserError(where, "cannot be run as ONNX", str(error).splitlines()[0][:200], AGAIN) from error
 
 
-def _about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What flawsmith wrote into the file."""
+def about_of(path: Path, session: Any) -> dict[str, Any]:
+    """What flawsmith wrote into the file; raises UserError where it wrote nothing, or another version did."""
     try:
-        about = json.loads(metadata[KEY])
+        about = {"kind": SEGMENTER, **json.loads(session.get_modelmeta().custom_metadata_map[KEY])}
         sound = about["format"] == FORMAT and isinstance(about["channels"], int) and about["classes"]
         if sound and all(isinstance(name, str) for name in about["classes"]):
             return dict(about)
         found = f"format {about['format']}"
     except (KeyError, ValueError, TypeError):
         found = "no such note in its metadata"
-    raise UserError(path, "must be a segmenter that flawsmith has exported", found, _AGAIN)
+    raise UserError(path, "must be a model that flawsmith has exported", found, AGAIN)
 
 
 def _ends(path: Path, ends: Any) -> Any:
     """The only input or output, of four axes."""
     if len(ends) != 1 or len(ends[0].shape) != 4:
-        raise UserError(path, "must have one input and one output of four axes", len(ends), _AGAIN)
+        raise UserError(path, "must have one input and one output of four axes", len(ends), AGAIN)
     return ends

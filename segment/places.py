@@ -36,11 +36,8 @@ class Sources:
         """All that the places name; equal names are numbered. Raises UserError where one is not there, or empty."""
         found = cls()
         for place in map(str, places):
-            if _ADDRESS.match(place) or _CAMERA.fullmatch(place) or Path(place).is_fifo():
-                name = _CAMERA.sub(lambda camera: camera[0].rpartition("/")[2], _ADDRESS.sub("", place))
-                found.videos[_unused(file_name(Path(name).name if Path(place).is_fifo() else name), found.videos)] = (
-                    Video(place, True)
-                )
+            if (name := _live(place)) is not None:
+                found.videos[_unused(file_name(name), found.videos)] = Video(place, True)
             else:
                 found._add(place)
         return found
@@ -62,6 +59,22 @@ class Sources:
                 self.videos[_unused(stem, self.videos)] = Video(str(file), False)
             else:
                 self.images[_unused(stem, self.images, ".png")] = file
+
+
+def _live(place: str) -> str | None:
+    """What the results of an address, a camera or a named pipe are called, None for anything else; raises UserError."""
+    if _ADDRESS.match(place):
+        return _ADDRESS.sub("", place)
+    if _CAMERA.fullmatch(place):
+        if not _is_there(place):
+            there = " ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none is connected"
+            raise UserError(place, "there is no such camera", there)
+        return Path(place).name
+    return Path(place).name if Path(place).is_fifo() else None
+
+
+def _is_there(camera: str) -> bool:
+    return Path(camera).exists()
 
 
 def _below(path: Path) -> Iterable[Path]:

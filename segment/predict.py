@@ -17,7 +17,7 @@ from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import new_folder, write_json
 from flawsmith.data.image import read_image, to_uint, write_image, write_mask
 from flawsmith.data.problem import counted, printable
-from flawsmith.segment.look import look
+from flawsmith.segment.look import look, marked
 from flawsmith.segment.metrics import image_score
 from flawsmith.segment.model import Model
 from flawsmith.segment.places import Sources, Video
@@ -28,7 +28,7 @@ from flawsmith.segment.tiles import Tiling
 from flawsmith.segment.video import Frame, facts, frames
 
 TABLE, SUMMARY = "predictions.csv", "summary.json"
-WHAT = ("probability", "px")  # per class: the highest smoothed probability, the pixels at or above the threshold
+WHAT = ("probability", "px")  # per class: the highest smoothed probability, the pixels of its defects
 _UNFINISHED = ("maps", "masks", "overlays", "coco", "cvat", "png", LINES)  # what an interrupted run may have left
 _OFTEN = 2.0  # s between two words about a source that has no end
 
@@ -39,7 +39,7 @@ Item = TypeVar("Item")
 class PredictConfig:
     """How to predict, and what to write beside masks and table."""
 
-    threshold: float = 0.5  # probability from which a pixel is a defect
+    threshold: float = 0.5  # probability from which a pixel is a defect; of a model of objects, score of an object
     least: int = 1  # px: smaller defects are left out of the list, not of the mask
     tiling: Tiling = field(default_factory=Tiling)
     to: tuple[str, ...] = ("jsonl",)
@@ -128,9 +128,9 @@ class _Job:
             except UserError as error:
                 yield {**where, "text": meter.text(), **self._fail(error)}
                 continue
-            maps, peaks = self._predict(Shot(name.removesuffix(".png"), str(path), image, file=path))
-            write_maps(self.output, name, maps, self.model.classes, self.config.threshold)
-            found = row(maps, peaks, self.model.classes, self.config.threshold)
+            maps, masks, peaks = self._predict(Shot(name.removesuffix(".png"), str(path), image, file=path))
+            write_maps(self.output, name, maps, masks, self.model.classes)
+            found = row(masks, peaks, self.model.classes)
             self.rows.append({"image": str(path), "mask": f"masks/{name}", **found})
             meter.add(came)
             yield {**where, "text": meter.text(), **self._grey(path, image)}
@@ -210,15 +210,16 @@ class _Job:
         what = "is grey, and the model has learned from colours: its grey is taken for all three"
         return {"note": printable(f"{path}: {what}; {SUMMARY} counts such images")} if self.greys == 1 else {}
 
-    def _predict(self, shot: Shot) -> tuple[NDArray[np.float32], list[float]]:
-        """The maps of an image and the score of each; what is found goes to everything that is written to."""
+    def _predict(self, shot: Shot) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[float]]:
+        """The maps of an image, its masks and the score of each class; what is found goes to all that is written to."""
         config = self.config
-        maps, found = look(self.model, shot.image, config.threshold, config.least, config.tiling)
+        maps, found = look(self.model, shot.image, config.threshold, 1, config.tiling)
         peaks = [image_score(probability) for probability in maps]
-        complete = replace(shot, score=max(peaks), found=found)
+        listed = tuple(one for one in found if one.patch.area >= config.least)
+        complete = replace(shot, score=max(peaks), found=listed)
         for sink in self.sinks:
             sink.add(complete)
-        return maps, peaks
+        return maps, marked(self.model, maps, found, config.threshold), peaks
 
 
 def _shot(name: str, video: Video, frame: Frame) -> Shot:
@@ -233,17 +234,20 @@ def _progress(meter: Meter, queue: Queue[Frame], count: int | None) -> dict[str,
     return {**steps, "text": meter.text() + dropped}
 
 
-def row(maps: NDArray[np.float32], peaks: Sequence[float], classes: Sequence[str], threshold: float) -> dict[str, Cell]:
-    """One image's figures: its score, the most probable class where any pixel reaches the threshold, and per class."""
-    found = bool((maps >= threshold).any())
-    cells: dict[str, Cell] = {"score": max(peaks), "defect": classes[int(np.argmax(peaks))] if found else ""}
-    for name, peak, probability in zip(classes, peaks, maps, strict=True):
-        cells |= {f"{name} probability": peak, f"{name} px": int((probability >= threshold).sum())}
+def row(masks: NDArray[np.bool_], peaks: Sequence[float], classes: Sequence[str]) -> dict[str, Cell]:
+    """One image's figures: its score, the most probable class that has pixels in masks (K, H, W), and per class."""
+    areas = [int(np.count_nonzero(mask)) for mask in masks]
+    best = max(range(len(classes)), key=lambda k: (areas[k] > 0, peaks[k]))
+    cells: dict[str, Cell] = {"score": max(peaks), "defect": classes[best] if areas[best] else ""}
+    for name, peak, area in zip(classes, peaks, areas, strict=True):
+        cells |= {f"{name} probability": peak, f"{name} px": area}
     return cells
 
 
-def write_maps(output: Path, name: str, maps: NDArray[np.float32], classes: Sequence[str], threshold: float) -> None:
+def write_maps(
+    output: Path, name: str, maps: NDArray[np.float32], masks: NDArray[np.bool_], classes: Sequence[str]
+) -> None:
     """Writes one image's maps and the mask of all classes together."""
     for defect, probability in zip(classes, maps, strict=True):
         write_image(output / "maps" / file_name(defect) / name, to_uint(probability[None], np.uint8))
-    write_mask(output / "masks" / name, maps.max(0) >= threshold)
+    write_mask(output / "masks" / name, np.asarray(masks.any(0), bool))

@@ -45,6 +45,11 @@ class PretrainedUNet(nn.Module):
         self.head = nn.Conv2d(self.widths[0], 4 * classes, 1)
         self.head.bias = nn.Parameter(torch.full((4 * classes,), PRIOR))
 
+    @property
+    def stride(self) -> int:
+        """Of what both sides are made multiples, in pixels."""
+        return int(2 ** (len(self.widths) + 1))
+
     def hold(self, encoder: Encoder) -> None:
         """Takes an encoder that will not learn any more."""
         fold(encoder)
@@ -58,7 +63,7 @@ class PretrainedUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        x = pad_to(x, 2 ** (len(self.widths) + 1))
+        x = pad_to(x, self.stride)
         contrast = local_contrast(x)
         # One after the other: as one batch they are slower on a CPU, whose cache holds the maps of one.
         views = (self.encoder(MIDDLE + CONTRAST * contrast), self.encoder(x))

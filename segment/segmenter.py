@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from flawsmith.data.checkpoint import fill, save
 from flawsmith.data.checkpoint import load as load_checkpoint
 from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float
+from flawsmith.segment.folding import folded
 from flawsmith.segment.network import Network, make_network
 
 MODEL, KIND = "model.safetensors", "segmenter"
@@ -84,10 +86,15 @@ class Segmenter:
                 ]
         return maps
 
+    @cached_property
+    def _quick(self) -> nn.Module:
+        """The network as it is when it first predicts, for inference alone."""
+        return folded(self.network)
+
     def _forward(self, image: NDArray[Any]) -> NDArray[np.float32]:
         values = torch.from_numpy(to_float(image, self.channels))[None]
         with torch.inference_mode(), autocast(self.device):
-            logits: Tensor = self.network(values.to(self.device, memory_format=memory_format(self.device)))
+            logits: Tensor = self._quick(values.to(self.device, memory_format=memory_format(self.device)))
             return np.asarray(logits[0].float().sigmoid().cpu().numpy(), np.float32)
 
 

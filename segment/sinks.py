@@ -87,8 +87,12 @@ class Lines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *of: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *of: object) -> None:
+        try:
+            self._file.close()  # which writes what a full disk refused before
+        except OSError as reason:
+            if kind is None:
+                raise cannot_write(self._path, reason) from reason
 
 
 def _line(shot: Shot) -> dict[str, Any]:
@@ -159,12 +163,27 @@ class Written:
             self._writer.close()
 
 
-class Cvat:
+class _Stacked:
+    """A sink of files that are open until it ends, a task or a video each."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+
+class Cvat(_Stacked):
     """cvat/: images as a task of images, and each video NAME as the tracks of a task of it, in cvat/NAME."""
 
     def __init__(self, output: Path, classes: Sequence[str]) -> None:
+        super().__init__()
         self._output, self._classes = output / "cvat", classes
-        self._stack = ExitStack()
         self._images: Written | None = None
         self._videos: dict[str, CvatVideoWriter] = {}
 
@@ -181,21 +200,13 @@ class Cvat:
             self._videos[video] = self._stack.enter_context(writer)
         self._videos[video].add(shot.frame, *shot.size, shot.instances)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-
-class Overlays:
+class Overlays(_Stacked):
     """overlays/: a picture of each image, and a video of each video, with what was found drawn on it."""
 
     def __init__(self, output: Path, classes: Sequence[str], rates: dict[str, Fraction]) -> None:
+        super().__init__()
         self._output, self._classes, self._rates = output / "overlays", classes, rates
-        self._stack = ExitStack()
         self._videos: dict[str, VideoWriter] = {}
 
     def add(self, shot: Shot) -> None:
@@ -209,14 +220,6 @@ class Overlays:
             writer = VideoWriter(self._output / f"{video}.mp4", self._rates[video])
             self._videos[video] = self._stack.enter_context(writer)
         self._videos[video].add(drawn, shot.time or 0.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
 
 class _Files:

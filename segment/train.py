@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,10 +18,14 @@ from flawsmith.data.device import memory_format
 from flawsmith.data.distributed import ALONE, Group, Share
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import new_folder
+from flawsmith.data.levels import Levels, groups, hold
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
+from flawsmith.data.sources import SOURCES, merged, read_sources, write_sources
+from flawsmith.data.start import Start
 from flawsmith.segment.batches import Batches, Pool, plan
+from flawsmith.segment.levels import levels_of
 from flawsmith.segment.mining import hard_spots
 from flawsmith.segment.models.choose import family_of
 from flawsmith.segment.models.family import Family
@@ -30,6 +34,7 @@ from flawsmith.segment.models.threshold_fit import fit_threshold
 from flawsmith.segment.network import WIDTHS, Network
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
+from flawsmith.segment.transfer import Origin
 
 ENCODER_LEVELS = 4  # of the networks that are not the own U-Nets: down to a thirty-second
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
@@ -56,11 +61,16 @@ class TrainConfig:
     shams: float = 0.5  # of the good patches beside painted ones: what was joined without a defect is none
     mine_at: float = 0.4  # of the steps: hard places of good parts are looked for then; 0: never
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    start: Start | None = None  # another model to start from; none: as the network begins
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UsageError("--steps", "training needs at least 1 step", self.steps)
         check_model(self.model)
+        if self.start is not None and self.model == THRESHOLD:
+            raise UsageError("--init", "a threshold has no weights to start from", f"--model {THRESHOLD}")
+        if self.start is not None and self.weights is not None:
+            raise UsageError("--weights", "--init gives all weights, the encoder's too", self.weights, "leave one out")
         levels = len(self.widths or WIDTHS[self.model]) if self.model in OWN else ENCODER_LEVELS
         if self.batch < 2 or self.patch < 2 ** (levels + 1):
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
@@ -76,13 +86,16 @@ def train(
     seed: int,
     device: torch.device,
     group: Group = ALONE,
+    made_from: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Trains on the selection's records and painted ones, and writes the model's file into `output`.
 
-    In a group every process calls it with the same arguments but the device; the first one alone writes.
+    In a group every process calls it with the same arguments but the device; the first one alone writes. `made_from`
+    are the sources of the painted ones: they go into the model's own.
 
-    Yields {"step", "steps", "loss"} (loss None where the step was skipped); after the last one the model is on disk.
-    The same number of steps whatever the data; the result is a function of data, config and seed on one machine.
+    Yields {"step", "steps", "loss"} (no loss where the step was skipped), and first a "note" where it starts from
+    another model; after the last one the model is on disk. The same number of steps whatever the data; the result is a
+    function of data, config, seed and the weights that it starts from, on one machine.
     Raises UserError where no defect is given, where the folder is not new, or where the training diverges.
     """
     if not selection.defects and not synthetic:
@@ -91,24 +104,38 @@ def train(
         rule = f"several processes train --model {' or '.join(OWN)}"
         raise UsageError("torchrun", rule, config.model, "start a single process")
     group.refuse_small(config.batch)
-    names = [record.name for record in (*selection.defects, *synthetic, *selection.good)]
-    group.agree("torchrun", "every process must be given the same command and data", (config, seed, names))
-    group.lead(lambda: new_folder(output))
+    origin = Origin.open(config.start) if config.start else None
+    if origin is not None:  # by name and digest: where it lies has no part in what is learned
+        origin.check(config.model)
+        config = replace(config, start=origin.start)
+    learned = (*selection.defects, *synthetic, *selection.good)
+    told = (config, seed, [record.name for record in learned])
+    group.agree("torchrun", "every process must be given the same command and data", told)
+    group.lead(lambda: new_folder(output, (SOURCES,)))
+    sources = merged(made_from or {}, read_sources(origin.folder) if origin else {})
     if config.model == THRESHOLD:  # there are no steps, only choices
+        write_sources(output, learned, sources)
         yield from fit_threshold(selection, synthetic, config, output, seed)
         return
     family, batches = family_of(config.model), make_batches(selection, synthetic, config, seed)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         network = family.start(config, batches.channels, len(selection.classes))
+    levels: Levels = ()
+    if origin is not None:
+        levels = levels_of(network)
+        origin.start.refuse_deep(len(levels))
+        origin.put_into(network, selection.classes, batches.channels)
+        yield {"step": 0, "steps": config.steps, "note": origin.note(selection.classes, batches.channels)}
     share = group.share(config.batch)
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     group.align(network.state_dict().values())
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
-    yield from descend(network, averaged, batches, family, config, seed, device, share)
+    yield from descend(network, averaged, levels, batches, family, config, seed, device, share)
     recipe = {"seed": seed, **asdict(config)}
     model = family.model(averaged.module, selection.classes, batches.channels, device)
+    group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
     yield {"step": config.steps, "steps": config.steps}
 
@@ -127,6 +154,7 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
 def descend(
     network: nn.Module,
     averaged: AveragedModel,
+    levels: Levels,
     batches: Batches,
     family: Family,
     config: TrainConfig,
@@ -135,16 +163,17 @@ def descend(
     share: Share,
 ) -> Iterator[dict[str, Any]]:
     """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    peak = config.lr * family.pace
-    optimiser = torch.optim.AdamW(learned, peak, weight_decay=config.decay)
     network.train()
+    hold(network, levels, config.start)
+    peak = config.lr * family.pace
+    optimiser = torch.optim.AdamW(groups(network, levels, config.start), peak, weight_decay=config.decay)
+    learned = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     skipped = 0
     for step in range(config.steps):
         if family.mines and step == round(config.mine_at * config.steps) and step and len(batches.good):
             batches = mined(averaged, batches, device, share.group)
         for group in optimiser.param_groups:
-            group["lr"] = peak * rate(step, config)
+            group["lr"] = peak * rate(step, config) * group["share"]
         images, truth = batches.batch(step, share.rows)
         loss = _gradient(network, images, truth, family, _number(seed, "dropout", step), device, share)
         norm = nn.utils.clip_grad_norm_(learned, config.clip)

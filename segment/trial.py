@@ -6,34 +6,36 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
-from flawsmith.data.formats.reading import Data, name_of
+from flawsmith.data.formats.reading import Data
 from flawsmith.data.plan import open_run
-from flawsmith.data.read import read
 from flawsmith.data.record import Record
-from flawsmith.data.select import Selection, select, test_records
+from flawsmith.data.sources import merged, read_sources
 from flawsmith.gan.fit import fit
 from flawsmith.gan.gate import GateConfig
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.generate import generate
 from flawsmith.gan.trainer import FitConfig
+from flawsmith.segment.across import material
 from flawsmith.segment.evaluate import evaluate
+from flawsmith.segment.material import Material, Real
 from flawsmith.segment.model import load_model
 from flawsmith.segment.models.choose import is_trained
+from flawsmith.segment.target import Target, title
 from flawsmith.segment.train import TrainConfig, train
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What one network learns from: real defects (the draw, none, or the whole pool) and equal shares of painters."""
+    """What one network learns from: real defects, and equal shares of painters."""
 
     painters: tuple[str, ...] = ()
-    real: Literal["drawn", "none", "all"] = "drawn"
+    real: Real = "drawn"
 
 
 ARMS = {
@@ -43,6 +45,8 @@ ARMS = {
     "real+gan": Arm(("gan",)),
     "real+gan+paste": Arm(("gan", "paste")),
     "gan": Arm(("gan",), real="none"),
+    "first-real": Arm(real="first"),  # the same real ones, and nothing of the target: its good parts may do harm
+    "target-real": Arm(real="target"),  # as many of the target's own: what labelling there would bring
     "all-real": Arm(real="all"),
 }
 SECONDS = "seconds.json"  # of a trial: fit and painters; of an arm: train and evaluate
@@ -73,30 +77,30 @@ def trial(
     output: Path,
     device: torch.device,
     classes: Sequence[str] | None = None,
+    target: Target | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Runs the arms into `output` and writes results.json there; what is finished there is not done again.
+
+    With a target, what is learned of this product is painted on the target's good parts, and its defects judge.
 
     Yields {"task", "arm" where it is one's, "step" or "done", "steps" or "count", …}, with "note" where something
     went wrong; the last item has "results", a dict of arm → metrics. An arm that fails does not stop the others:
     PartlyDone is raised at the end, or the error itself where it is a bug or no arm is left.
     """
-    check_arms(arms)
-    _open(output, root, split, real, seed, config, classes)
-    drawn = select(root, split, real, classes, seed)
+    check_arms(arms, target is not None)
+    _open(output, root, split, real, seed, config, classes, target)
+    data = material(root, split, real, seed, classes, target)
     painters = tuple(dict.fromkeys(painter for arm in arms for painter in ARMS[arm].painters))
     broken: dict[str, Exception] = {}  # painters
     failed: dict[str, Exception] = {}  # arms
     if painters:
-        yield from _prepare(drawn, painters, config, output, seed, device, broken)
+        yield from _prepare(data, painters, config, output, seed, device, broken)
     for name in arms:
         missing = [broken[painter] for painter in ARMS[name].painters if painter in broken]
         if missing:
             failed[name] = missing[0]
             continue
-        everything = ARMS[name].real == "all"
-        selection = select(root, split, None, drawn.classes, seed) if everything else drawn
-        records = test_records(root, split, drawn.classes)
-        yield from _guard(name, _run_arm(name, selection, records, config, output, seed, device), failed)
+        yield from _guard(name, _run_arm(name, data, config, output, seed, device), failed)
     finished = [name for name in arms if name not in failed]
     if finished:
         results = {name: read_json(output / "arms" / name / "eval" / "metrics.json") for name in finished}
@@ -105,11 +109,13 @@ def trial(
     _report(output, failed, len(finished))
 
 
-def check_arms(arms: Sequence[str]) -> None:
-    """Raises UsageError where there is none, or one that is not among ARMS."""
-    unknown = [arm for arm in arms if arm not in ARMS]
+def check_arms(arms: Sequence[str], across: bool = False) -> None:
+    """Raises UsageError where there is none, one that is not among ARMS, or a target's where there is no target."""
+    known = [arm for arm in ARMS if across or ARMS[arm].real not in ("first", "target")]
+    unknown = [arm for arm in arms if arm not in known]
     if unknown or not arms:
-        raise UsageError("--arms", f"arms are {', '.join(ARMS)}", ", ".join(unknown) or "none")
+        more = "" if across else "; with --target also first-real, target-real"
+        raise UsageError("--arms", f"arms are {', '.join(known)}{more}", ", ".join(unknown) or "none")
 
 
 def mixture(painters: Sequence[str], sets: Mapping[str, Sequence[Record]]) -> tuple[Record, ...]:
@@ -130,21 +136,25 @@ def _open(
     seed: int,
     config: TrialConfig,
     classes: Sequence[str] | None,
+    target: Target | None,
 ) -> None:
     """Starts the folder, or takes up one begun with the same plan: other arms may join, nothing else may differ."""
-    plan = {
-        "data": name_of(root),
+    plan: dict[str, Any] = {
+        "data": title(root, target),
         "split": sha256(split.read_bytes()).hexdigest() if split else None,
         "real": real,
         "seed": seed,
         "classes": None if classes is None else list(classes),
         "config": {key: value for key, value in asdict(config).items() if key != "workers"},
     }
+    if target is not None:
+        plan["target split"] = sha256(target.split.read_bytes()).hexdigest() if target.split else None
+        plan["match"] = [list(pair) for pair in target.match]
     open_run(output, plan)
 
 
 def _prepare(
-    drawn: Selection,
+    data: Material,
     painters: tuple[str, ...],
     config: TrialConfig,
     output: Path,
@@ -156,7 +166,7 @@ def _prepare(
 
     Painters that cannot paint get into `broken`; a fit that fails spoils the GAN alone, since the bank comes before it.
     """
-    learned = "gan" in painters
+    drawn, learned = data.fitted, "gan" in painters
     run = output / ("fit" if learned else "bank")
     spoilt: dict[str, Exception] = {}
     fitting = fit(drawn, config.fit if learned else replace(config.fit, steps=0), run, seed, device)
@@ -166,7 +176,7 @@ def _prepare(
     for painter in painters:
         if painter not in broken:
             wanted = GenerateConfig(count=config.count, painter=painter, gate=config.gate)
-            painting = generate(run, drawn.good, wanted, output / "synthetic" / painter, seed, device, config.workers)
+            painting = generate(run, data.clean, wanted, output / "synthetic" / painter, seed, device, config.workers)
             yield from _guard(painter, _task(f"paint: {painter}", _as_far(painting, config.count), output), broken)
 
 
@@ -179,13 +189,7 @@ def _as_far(painting: Iterator[dict[str, Any]], count: int) -> Iterator[dict[str
 
 
 def _run_arm(
-    name: str,
-    selection: Selection,
-    test: Sequence[Record],
-    config: TrialConfig,
-    output: Path,
-    seed: int,
-    device: torch.device,
+    name: str, data: Material, config: TrialConfig, output: Path, seed: int, device: torch.device
 ) -> Iterator[dict[str, Any]]:
     """Trains one arm's network and scores it, each where that is not done yet; one half done is done anew."""
     arm, folder = ARMS[name], output / "arms" / name
@@ -195,12 +199,12 @@ def _run_arm(
     shutil.rmtree(scores, ignore_errors=True)
     if not is_trained(model):
         shutil.rmtree(model, ignore_errors=True)
-        learned = replace(selection, defects=()) if arm.real == "none" else selection
-        sets = {painter: read(output / "synthetic" / painter).records for painter in arm.painters}
+        sets = {painter: data.painted(output / "synthetic" / painter) for painter in arm.painters}
         painted = mixture(arm.painters, sets)
-        training = train(learned, painted, config.train, model, seed, device)
+        made_from = merged(*(read_sources(output / "synthetic" / painter) for painter in arm.painters))
+        training = train(data.learned(arm.real), painted, config.train, model, seed, device, made_from=made_from)
         yield from _task(f"{name}: train", training, folder, arm=name)
-    scoring = evaluate(load_model(model, device), test, scores)
+    scoring = evaluate(load_model(model, device), data.test, scores)
     yield from _task(f"{name}: evaluate", scoring, folder, arm=name)
 
 

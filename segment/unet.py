@@ -31,9 +31,14 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(widths[0], 4 * classes, 1)
         self.head.bias = nn.Parameter(torch.full((4 * classes,), PRIOR))
 
+    @property
+    def stride(self) -> int:
+        """Of what both sides are made multiples, in pixels."""
+        return int(max(CELL, 2 ** len(self.widths)))
+
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        x = pad_to(x, max(CELL, 2 ** len(self.widths)))
+        x = pad_to(x, self.stride)
         x = F.pixel_unshuffle(torch.cat([x, local_contrast(x)], 1), 2)
         skips: list[Tensor] = []
         for block in self.down:

@@ -79,7 +79,8 @@ def frames(video: Video, timeout: float) -> Iterator[Frame]:
                     yield Frame(index, time, _pixels(frame))
                     index += 1
         except av.error.FFmpegError as error:
-            raise UserError(video.place, f"breaks off after {counted(index, 'frame')}", _said(error), _CUT) from error
+            fix = "check the camera or the line; what came has been used" if video.live else _CUT
+            raise UserError(video.place, f"breaks off after {counted(index, 'frame')}", _said(error), fix) from error
         if video.live:
             return  # lines lose packets; the next frames are whole again
         damage = damage or _lacking(container, stream, index + left_out, ends, rate)

@@ -24,8 +24,9 @@ from flawsmith.segment.benchmark.counts import Counts, Trial
 from flawsmith.segment.benchmark.curves import RECALL, all_curves
 from flawsmith.segment.benchmark.estimates import Estimates
 from flawsmith.segment.benchmark.gains import BEST_COPY, COST, METRICS, all_gains
+from flawsmith.segment.benchmark.gap import all_gaps, best_gaps
 from flawsmith.segment.benchmark.layer import Layer
-from flawsmith.segment.benchmark.verdict import Verdict, give_verdict, recommend
+from flawsmith.segment.benchmark.verdict import Verdict, across, give_verdict, recommend
 from flawsmith.segment.benchmark.weighted import SCORES, Weighted
 from flawsmith.segment.benchmark.worth import all_worth, isotonic, read_off
 
@@ -433,3 +434,72 @@ def test_curves_are_means_over_seeds_by_arm_budget_and_class() -> None:
     assert low < high
     alone = [all_curves([one])[0]["precision"] for one in trials[:3]]
     assert rows[0]["precision"] == pytest.approx(np.mean(alone, axis=0), abs=1e-4)
+
+
+# across products
+
+ACROSS = {("real", 10): 0.2, ("real+paste", 10): 0.3, ("real+gan", 10): 0.5, ("gan", 10): 0.9, ("target-real", 10): 0.6}
+
+
+def test_the_share_of_the_gap_is_that_of_the_means() -> None:
+    trials = _trials(ACROSS)
+    means = {
+        arm: np.mean([one.metrics["overall"]["pixel_ap"] for one in trials if one.arm == arm]) for arm, _ in ACROSS
+    }
+    rows = {row["arm"]: row for row in all_gaps(trials, 0, "screws")}
+    assert set(rows) == {"real+paste", "real+gan", "gan"}
+    for arm, row in rows.items():
+        wanted = (means[arm] - means["real"]) / (means["target-real"] - means["real"])
+        assert row["share"] == pytest.approx(wanted) and row["low"] <= row["share"] <= row["high"]
+        assert row["gap"] == pytest.approx(means["target-real"] - means["real"]) and row["seeds"] == 3
+    assert 0 < rows["real+paste"]["share"] < rows["real+gan"]["share"] < 1 < rows["gan"]["share"]
+    (text,) = best_gaps([*rows.values()])  # the GAN alone is never recommended
+    assert text == rows["real+gan"]["text"]
+    assert text.startswith("real + gan closes ") and "of the gap to labelling 10 of each class of screws" in text
+
+
+def test_an_arm_that_is_the_reference_closes_all_and_one_that_harms_closes_nothing() -> None:
+    rows = all_gaps(_trials({**ACROSS, ("real+paste", 10): 0.6, ("real+gan", 10): 0.1}), 0, "screws")
+    whole, less = rows[:2]
+    assert whole["share"] == whole["low"] == whole["high"] == 1
+    assert less["share"] < 0 and less["text"].startswith("real + gan closes nothing")
+
+
+def test_without_a_certain_gap_there_is_no_share() -> None:
+    for goal in (0.2, 0.1):
+        row, *_ = all_gaps(_trials({**ACROSS, ("target-real", 10): goal}), 0, "screws")
+        assert row["share"] is row["low"] is None and row["text"].startswith("No gap to close")
+
+
+def test_without_the_reference_there_are_no_gaps() -> None:
+    trials = [one for one in _trials(ACROSS) if one.arm != "target-real"]
+    assert all_gaps(trials, 0, "screws") == [] and best_gaps([]) == []
+
+
+def test_gains_are_measured_over_the_reference_too_and_it_over_the_first_product() -> None:
+    rows = all_gains(_trials(ACROSS), 0)
+    assert _find(rows, arm="real+gan", over="target-real", **HEAD)["mean"] < 0
+    assert _find(rows, arm="target-real", over="real", **HEAD)["low"] > 0
+    assert not any("target-real" in (row["arm"], row["over"]) for row in all_gains(_trials({("real", 5): 0.1}), 0))
+
+
+def test_across_products_worth_is_counted_in_labelled_images_of_the_target() -> None:
+    qualities = {("real", 5): 0.1, ("real", 10): 0.2, ("real+gan", 5): 0.5}
+    trials = _trials({**qualities, ("target-real", 5): 0.3, ("target-real", 10): 0.5})
+    (row,) = all_worth(trials, 0, "screws")
+    assert row["equals"] == pytest.approx(10) and "is worth 10 labelled ones of screws (" in row["text"]
+    assert all_worth(_trials(qualities), 0, "screws") == []  # the first product's images are another currency
+
+
+def test_the_verdict_across_products_names_both_first() -> None:
+    text = across("tiles", "screws", "None.", [], ["A closes 10 %."])
+    assert text == "Learned on tiles, judged on screws. None. A closes 10 %."
+    gains = all_gains(_trials({**ACROSS, ("first-real", 10): 0.3}), 0)
+    assert " A model of tiles alone against real: +0." in across("tiles", "screws", "None.", gains, [])
+
+
+def test_what_the_first_products_model_does_as_well_is_not_recommended() -> None:
+    for alone, wanted in ((0.1, "real+gan"), (0.5, None), (0.4, "real+gan")):
+        gains = all_gains(_trials({**ACROSS, ("first-real", 10): alone}), 0)
+        assert give_verdict(gains, [10], 3).recommended == {"10": wanted}
+    assert give_verdict(all_gains(_trials(ACROSS), 0), [10], 3).recommended == {"10": "real+gan"}

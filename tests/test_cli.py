@@ -15,13 +15,20 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flawsmith.cli import INTERRUPTED, Common, Learning, Painting, Predicting, follow, main
+from flawsmith.cli import INTERRUPTED, Common, Explaining, Learning, Painting, Predicting, Starting, follow, main
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.formats.reading import Reading
 
 COMMANDS = sorted(main.commands)
 # Arguments that stand for several options.
-BUNDLES = {"common": Common, "learning": Learning, "painting": Painting, "predicting": Predicting}
+BUNDLES = {
+    "common": Common,
+    "learning": Learning,
+    "painting": Painting,
+    "predicting": Predicting,
+    "explaining": Explaining,
+    "starting": Starting,
+}
 SOURCE = ast.parse((Path(__file__).parents[1] / "cli.py").read_text(encoding="utf-8"))
 METHODS = {  # of each of them
     name: [

@@ -89,6 +89,9 @@ def test_labels_of_an_unknown_kind_do_not_make_all_images_good(coco: Path, name:
     assert not check(Source(coco, Reading(format="pairs"))).errors
     (coco / "masks").mkdir()
     assert not check(coco).errors
+    (problem,) = [one for one in check(coco).warnings if one.file == name]
+    assert "is not read" in problem.what and "--format pairs" in problem.fix
+    assert not [one for one in check(Source(coco, Reading(format="pairs"))).warnings if one.file == name]
 
 
 def test_other_files_beside_the_labels_do_not_matter(coco: Path) -> None:

@@ -56,6 +56,18 @@ def test_each_pixel_outside_the_paint_is_the_clean_parts_own(job: Path) -> None:
         assert (painted != clean).mean() < 0.5
 
 
+def test_a_run_that_saw_a_test_image_paints_nothing(job: Path) -> None:
+    """Its own split keeps test images from it; under another one, what it learned from is a test part."""
+    parts = job / "demo" / "parts"
+    other = job / "other.json"
+    given = ["--test", "0.5", "--seed", "1", "-o", str(other)]
+    assert CliRunner().invoke(main, ["split", str(parts), *given]).exit_code == 0
+    paint = ["generate", str(job / "painter"), "--clean", str(parts), "--split", str(other), "-n", "2"]
+    refused = CliRunner().invoke(main, [*paint, "-o", str(job / "leak")])
+    assert refused.exit_code == 1 and "nothing may be learned from a test image" in refused.output
+    assert "fit again with --split" in refused.output and not (job / "leak").exists()
+
+
 def test_coco_and_masks_say_the_same(job: Path) -> None:
     from pycocotools import mask as rle
 

@@ -242,7 +242,7 @@ def _onnx(path: Path, shape: list[Any], **notes: str) -> Path:
 def test_an_onnx_file_that_is_not_ours_is_one_clear_line(tmp_path: Path, exported: Path) -> None:
     path, note = tmp_path / "a.onnx", {"format": "1", "classes": ["a"], "channels": 1}
     cases: list[tuple[list[Any], dict[str, str], str]] = [
-        (["n", 1, "h", "w"], {}, "must be a segmenter that flawsmith has exported; found no such note"),
+        (["n", 1, "h", "w"], {}, "must be a model that flawsmith has exported; found no such note"),
         (["n", 1, "h", "w"], {KEY: "nonsense"}, "found no such note"),
         (["n", 1, "h", "w"], {KEY: json.dumps({**note, "format": "9"})}, "found format 9"),
         (["n", 3, "h", "w"], {KEY: json.dumps(note)}, "must take and give"),

@@ -41,7 +41,8 @@ def test_a_file_whose_name_looks_like_a_pattern_is_itself(tmp_path: Path) -> Non
     assert list(Sources.of([tmp_path / "a[1].png"]).images) == ["a[1].png"]
 
 
-def test_cameras_pipes_and_addresses_are_live(tmp_path: Path) -> None:
+def test_cameras_pipes_and_addresses_are_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flawsmith.segment.places._is_there", lambda camera: camera == "/dev/video0")
     os.mkfifo(tmp_path / "pipe")
     found = Sources.of(["/dev/video0", "rtsp://user@camera/1", tmp_path / "pipe"]).videos
     assert list(found) == ["video0", "user_camera_1", "pipe"]
@@ -55,3 +56,8 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         Sources.of([tmp_path / "nowhere"])
     with pytest.raises(UserError, match="matches none"):
         Sources.of([tmp_path / "*.png"])
+
+
+def test_a_camera_that_is_not_connected_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UserError, match=r"/dev/video987: there is no such camera; found (none|/dev/video)"):
+        Sources.of(["/dev/video987"])

@@ -111,3 +111,19 @@ def test_a_renamed_test_image_is_refused(root: Path, split: Path) -> None:
         manifest.write("images/new.png,,good,part99\n")
     with pytest.raises(UserError, match=r"new\.png"):
         select(root, split)
+
+
+def test_good_parts_alone_are_enough_beside_painted_ones(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", defects=())
+    found = select(root, painted=CLASSES)
+    assert (found.defects, len(found.good), found.classes) == ((), 6, CLASSES)
+    assert select(root, painted=CLASSES, classes=("pit",)).classes == ("pit",)
+    with pytest.raises(UsageError, match=r"--classes: .* holds pit, scratch; found rust"):
+        select(root, painted=CLASSES, classes=("rust",))
+    for options in ({}, {"painted": CLASSES, "real": 2}):
+        with pytest.raises(UserError, match="at least one defect image is needed"):
+            select(root, **options)  # type: ignore[arg-type]
+
+
+def test_what_is_painted_changes_nothing_where_there_are_real_defects(root: Path) -> None:
+    assert select(root, real=2, painted=("rust",)) == select(root, real=2)

@@ -16,6 +16,7 @@ from skimage.morphology import disk
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.select import Selection
+from flawsmith.data.sources import SOURCES
 from flawsmith.segment.metrics import LEVELS
 from flawsmith.segment.model import load_model
 from flawsmith.segment.models.margins import SAUVOLA_K, SAUVOLA_R, SMOOTH, Base, margins, noise, tidied
@@ -113,7 +114,7 @@ def test_it_finds_polarity_and_says_what_it_chose(selection: Selection, tmp_path
     assert [event["step"] for event in events] == list(range(1, len(events) + 1))
     content = json.loads((tmp_path / "model" / SETTINGS).read_text())
     assert content["kind"] == "threshold" and [one["polarity"] for one in content["settings"]] == ["dark", "bright"]
-    assert [path.name for path in (tmp_path / "model").iterdir()] == [SETTINGS]
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [SETTINGS, SOURCES]
 
 
 def test_only_training_images_are_looked_at(selection: Selection, tmp_path: Path) -> None:

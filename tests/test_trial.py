@@ -1,7 +1,7 @@
 """A trial: each arm gets what its name says, what arms share is done once, what is finished is not done again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +14,13 @@ from flawsmith.data.errors import PartlyDone, UserError
 from flawsmith.data.files import read_json, write_json, write_text
 from flawsmith.data.record import DataSet, Label, Record
 from flawsmith.data.select import Selection
+from flawsmith.segment import material as material_module
 from flawsmith.segment import trial as module
-from flawsmith.segment.trial import ARMS, TrialConfig, mixture, trial
+from flawsmith.segment.trial import ARMS as ALL_ARMS
+from flawsmith.segment.trial import TrialConfig, mixture, trial
 
 CPU = torch.device("cpu")
+ARMS = {name: arm for name, arm in ALL_ARMS.items() if arm.real not in ("first", "target")}  # those of one product
 SCORES = {"overall": {"dice": 0.5}, "per_class": {}}
 
 
@@ -33,8 +36,10 @@ class Library:
         self.learned: dict[str, tuple[int, list[str]]] = {}  # arm → real defects, names of painted records
         self.initial: set[tuple[int, Any]] = set()  # seed and configuration of each training
         self.errors: dict[str, Exception] = {}  # what goes wrong: "fit", a painter, an arm's training
-        for name in ("fit", "generate", "train", "evaluate", "select", "read", "test_records"):
+        for name in ("fit", "generate", "train", "evaluate"):
             patch.setattr(module, name, getattr(self, name))
+        for name in ("select", "read", "test_records"):
+            patch.setattr(material_module, name, getattr(self, name))
         patch.setattr(module, "load_model", lambda *_: None)
 
     def select(self, root: Path, split: Path | None, real: int | None, classes: Any, seed: int) -> Selection:
@@ -66,7 +71,14 @@ class Library:
             raise PartlyDone(output, "some images could not be painted", "1 of 8")
 
     def train(
-        self, selection: Selection, painted: Sequence[Record], config: Any, output: Path, seed: int, device: Any
+        self,
+        selection: Selection,
+        painted: Sequence[Record],
+        config: Any,
+        output: Path,
+        seed: int,
+        device: Any,
+        made_from: Mapping[str, str],
     ) -> Iterator[dict[str, Any]]:
         arm = output.parent.name
         self.calls[f"train {arm}"] += 1
@@ -180,7 +192,7 @@ def test_where_no_arm_is_left_the_error_itself_is_raised(library: Library, run: 
 
 
 def test_an_interruption_is_no_failure_of_an_arm(library: Library, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: Any) -> Iterator[dict[str, Any]]:
+    def interrupt(*_: Any, **__: Any) -> Iterator[dict[str, Any]]:
         yield {"step": 1, "steps": 1}
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ from flawsmith.data.formats import manifest, mvtec, pairs
 from flawsmith.data.formats.document import load_json, load_xml, parse_json, text_of
 from flawsmith.data.formats.reading import Reading
 from flawsmith.data.listing import Listing
-from flawsmith.data.problem import Problem, error, refused
+from flawsmith.data.problem import Problem, error, refused, warning
 
 LABELS = ("coco", "cvat", "labelbox", "via", "labelme", "labelstudio")  # formats that are files of labels
 TREES = ("yolo", "png", "webdataset", "mvtec")  # formats that are arrangements of files
@@ -71,8 +71,9 @@ def scan(root: Path, only: Path | None, reading: Reading) -> Listing | None:
         raise UsageError(root, "a folder holds one set of labels", names, f"choose one: --format {found[0].format}")
     if not found:
         return Listing(root, "unknown", (), tuple(broken)) if broken else None
-    if found[0].format == "pairs" and wanted is None and not (root / "masks").is_dir():
-        broken += [_unread(root, path) for path in unknown]
+    if found[0].format == "pairs" and wanted is None:
+        unheard = _unused if (root / "masks").is_dir() else _unread
+        broken += [unheard(root, path) for path in unknown]
     return _scan(root, found[0], reading, broken)
 
 
@@ -81,6 +82,12 @@ def _unread(root: Path, path: Path) -> Problem:
     what = "is no file of labels that is known, and without labels every image would count as good"
     fix = f"export it as one of {', '.join(LABELS)}; if it holds none, take it out or say --format pairs"
     return error(path.relative_to(root).as_posix(), what, fix)
+
+
+def _unused(root: Path, path: Path) -> Problem:
+    """A file that may hold labels, in a folder whose labels are its masks."""
+    fix = "nothing, if the masks are the labels; else say --format, or take masks/ out; --format pairs silences this"
+    return warning(path.relative_to(root).as_posix(), "is no file of labels that is known, and is not read", fix)
 
 
 def _scan(root: Path, found: Found, reading: Reading, broken: Sequence[Problem]) -> Listing:

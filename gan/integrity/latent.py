@@ -27,7 +27,7 @@ class Redrawn:
         self.latents, self.turn = latents, turn
 
     def draw(self, defect: int, random: np.random.Generator, near: int | None = None) -> NDArray[np.float32]:
-        """A latent (Z,) of its own, near to no real defect, after using up as much of `random` as the painter's would."""
+        """A latent (Z,) near to no real defect, after using up as much of `random` as the painter would."""
         other = random.spawn(self.turn + 1)[self.turn]  # of the same place, and apart from its stream
         self.latents.draw(defect, random)
         drawn: NDArray[np.float32] = self.latents.draw(defect, other)

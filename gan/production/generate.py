@@ -20,7 +20,7 @@ from flawsmith.data.lock import locked
 from flawsmith.data.painted_set import PLAN, identity_of, write_tables
 from flawsmith.data.plan import differences, refuse_content, refuse_difference
 from flawsmith.data.record import Record
-from flawsmith.data.sources import SOURCES, read_sources
+from flawsmith.data.sources import SOURCES, merged, read_sources
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.crew import Crew, Hire, hire_worker, paint_here
@@ -124,7 +124,7 @@ def plan_of(bank: Bank, config: GenerateConfig, seed: int, checkpoint: str, part
 
 def open_set(output: Path, plan: dict[str, Any], parts: Sequence[Part], learned_from: Mapping[str, str]) -> None:
     """Start the folder, or take it up where the same was begun; raises UsageError that names what is not the same."""
-    sources = dict(learned_from) | {part.record.name: part.sha256 for part in parts}
+    sources = merged(learned_from, {part.record.name: part.sha256 for part in parts})
     if (output / PLAN).exists():
         before = read_json(output / PLAN)
         same = {key: value for key, value in plan.items() if key not in ("versions", "where")}

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flawsmith.segment.benchmark.outcome import CEILING, HEADLINE, Budget, Outcome, mean
+from flawsmith.segment.benchmark.outcome import CEILING, FIRST, HEADLINE, TARGET, Budget, Outcome, mean
 from flawsmith.segment.benchmark.plots import Axis, Effect, Line, Point, forest, frame, number_axis, swatch
 
-HEADINGS = {"real": "over the real images alone", "best copy-paste": "over the better copy-paste"}
+HEADINGS = {
+    "real": "over the real images alone",
+    "best copy-paste": "over the better copy-paste",
+    FIRST: "over the first product's model",
+    TARGET: "over as many labelled images of the target",
+}
 SHARES = tuple((tick / 4, f"{tick / 4:g}") for tick in range(5))
 
 
@@ -37,7 +42,7 @@ def legend(outcome: Outcome) -> list[Panel]:
 
 
 def gain_panels(outcome: Outcome) -> list[Panel]:
-    """A forest of gains in the headline score for each budget, all on the same axis; the ceiling is left out."""
+    """A forest of gains in the headline score for each budget, all on the same axis; references are left out."""
     found = {real: _groups(outcome, real) for real in outcome.budgets}
     effects = [effect for groups in found.values() for _, members in groups for effect in members]
     ends = [value for one in effects for value in (one.mean, one.low, one.high, *one.per_seed) if value is not None]
@@ -57,7 +62,7 @@ def _groups(outcome: Outcome, real: Budget) -> list[tuple[str, list[Effect]]]:
 
 
 def _shown(outcome: Outcome, real: Budget, over: str) -> list[dict[str, Any]]:
-    return [gain for gain in outcome.gains(real, over) if gain["arm"] != CEILING]
+    return [gain for gain in outcome.gains(real, over) if gain["arm"] not in (CEILING, FIRST, TARGET)]
 
 
 def _effect(gain: dict[str, Any]) -> Effect:

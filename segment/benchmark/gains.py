@@ -9,7 +9,7 @@ from typing import Any
 from flawsmith.segment.benchmark.bootstrap import LEVEL, interval, over_seeds
 from flawsmith.segment.benchmark.counts import Trial
 from flawsmith.segment.benchmark.estimates import MEAN_CLASS_AP, Estimates
-from flawsmith.segment.benchmark.outcome import CEILING, HEADLINE, Budget
+from flawsmith.segment.benchmark.outcome import CEILING, FIRST, HEADLINE, TARGET, Budget
 
 REAL = "real"
 COST = (REAL, "real+paste", "real+poisson", "real+gan", "real+gan+paste")  # rising; those that may be recommended
@@ -23,6 +23,8 @@ Gain = dict[str, Any]
 
 def all_gains(trials: Sequence[Trial], seed: int) -> list[Gain]:
     """Gains as results.json holds them: at equal budgets over every cheaper arm, then over more real images.
+
+    Across products also over the first product's model, and over as many of the target's own real images.
 
     Overall for every metric, and pixel AP of each class. Raises UserError where trials cannot be paired.
     """
@@ -59,9 +61,11 @@ def _equal_budgets(estimates: Estimates, real: Budget) -> Iterator[tuple[str, st
     """What is compared at one budget: an arm, a cheaper one, and what that is called in the results."""
     best = _best_copy(estimates, real)
     for index, arm in enumerate(PAINTED):
-        yield from ((arm, over, over) for over in (REAL, *PAINTED[:index]))
+        yield from ((arm, over, over) for over in (REAL, *PAINTED[:index], FIRST, TARGET))
         if best is not None and arm not in COPIES:
             yield arm, best, BEST_COPY
+    yield FIRST, REAL, REAL
+    yield TARGET, REAL, REAL
     yield CEILING, REAL, REAL
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from flawsmith.data.errors import UserError
 from flawsmith.data.formats.reading import Data
 from flawsmith.data.record import Record
-from flawsmith.data.select import Selection, select, test_records
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.integrity.copies import Gallery, Match, copies
 from flawsmith.gan.integrity.figure import Figure, plain
@@ -28,9 +27,12 @@ from flawsmith.gan.integrity.rim import rim
 from flawsmith.gan.learned import LearnedPainter
 from flawsmith.gan.painter import Painter
 from flawsmith.gan.run import Run
+from flawsmith.segment.across import material
 from flawsmith.segment.benchmark.distance import NETWORK, Eye, Yardstick, stacked
 from flawsmith.segment.benchmark.sham import fired, sham_pastes, shams
+from flawsmith.segment.material import Material
 from flawsmith.segment.model import load_model
+from flawsmith.segment.target import Target
 from flawsmith.segment.trial import ARMS
 
 IMAGES = 120  # of each painted set that are taken apart; leaks are looked for in all of them
@@ -59,29 +61,32 @@ def judge_cell(
     arms: Sequence[str],
     device: torch.device,
     seed: int,
+    target: Target | None = None,
 ) -> dict[str, Any]:
     """{"integrity": figures, "distance": rows, "sham": by arm, "gallery": pairs, "notes"} of a finished cell, for JSON.
 
-    `real` is a number of images, "all" or None. A cell without any painted set gives empty ones.
+    `real` is a number of images, "all" or None. A cell without any painted set gives empty ones. With a target its
+    real defects are what the painted ones are compared with.
     """
     run = next((cell / name for name in ("fit", "bank") if (cell / name / "bank.safetensors").exists()), None)
     if run is None:
         return {"integrity": [], "distance": [], "sham": {}, "gallery": [], "notes": []}
     opened = Run.open(run)
-    selection = select(root, split, real if isinstance(real, int) else None, classes, seed)
+    data = material(root, split, real if isinstance(real, int) else None, seed, classes, target)
+    clean = data.clean
     eye, notes = _eye(device)
     gallery = Gallery(opened.bank)
     names = dict.fromkeys(painter for arm in arms for painter in ARMS[arm].painters)
-    sets = {name: look(cell / "synthetic" / name, opened.bank, selection.good, gallery, eye) for name in names}
-    test = [record for record in test_records(root, split, selection.classes) if record.good]
+    sets = {name: look(cell / "synthetic" / name, opened.bank, clean, gallery, eye) for name in names}
+    test = [record for record in data.test if record.good]
     shown = list(shams(opened.bank, test, seed)) if test else []
     models = {arm: cell / "arms" / arm / "model" for arm in arms}
     sham = {arm: fired(load_model(path, device), shown) for arm, path in models.items() if path.exists()}
-    figures = _figures(opened, sets, gallery, selection.good, device, seed)
+    figures = _figures(opened, sets, gallery, clean, device, seed)
     figures.append(sham_pastes(sham, [arm for arm in arms if ARMS[arm].painters]))
     return {
         "integrity": [figure.row() for figure in figures],
-        "distance": plain(_distances(selection, sets, eye, real, seed) if eye else []),
+        "distance": plain(_distances(data, sets, eye, real, seed) if eye else []),
         "sham": plain(sham),
         "gallery": plain(_pairs(opened.bank, sets["gan"], cell) if "gan" in sets else []),
         "notes": notes,
@@ -146,14 +151,13 @@ def _beside(figure: Figure, others: Mapping[str, Sequence[Figure]]) -> Figure:
 
 
 def _distances(
-    selection: Selection, sets: Mapping[str, Painted], eye: Eye, real: int | str | None, seed: int
+    data: Material, sets: Mapping[str, Painted], eye: Eye, real: int | str | None, seed: int
 ) -> list[dict[str, Any]]:
     """A row for each class and painter, the distance between real defects beside it."""
-    drawn = {record.name for record in selection.defects}
-    held = [record for record in selection.dataset.defective if record.name not in drawn]
     rows = []
-    for index, name in enumerate(selection.classes):
-        yardstick = Yardstick(selection.defects, held, name, eye, CROPS)
+    for index, name in enumerate(data.fitted.classes):
+        drawn, held, called = data.compared(name)
+        yardstick = Yardstick(drawn, held, called, eye, CROPS)
         about = {"seed": seed, "real": "all" if real is None else real, "class": name, "network": NETWORK}
         about |= yardstick.floor(seed)
         rows += [

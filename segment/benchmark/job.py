@@ -55,7 +55,8 @@ def _try(job: Job) -> Iterator[dict[str, Any]]:
     real = None if cell.real == "all" else cell.real
     config = replace(plan.config, workers=job.workers)
     split, device = plan.split(cell.seed), torch.device(job.device)
-    yield from trial(plan.root, split, real, cell.seed, cell.arms, config, job.folder, device, plan.classes)
+    more = (plan.classes, plan.target_of(cell.seed))
+    yield from trial(plan.root, split, real, cell.seed, cell.arms, config, job.folder, device, *more)
 
 
 def _judge(job: Job) -> Iterator[dict[str, Any]]:
@@ -66,7 +67,8 @@ def _judge(job: Job) -> Iterator[dict[str, Any]]:
     if not painted(arms) or settled(plan.output, cell):
         return
     yield {"task": "judge", "done": 0, "count": 1}
-    source = (plan.root, plan.split(cell.seed), cell.real, plan.classes)
-    judged = judge_cell(job.folder, *source, arms, torch.device(job.device), cell.seed)
+    source, target = (plan.root, plan.split(cell.seed), cell.real, plan.classes), plan.target_of(cell.seed)
+    more = () if target is None else (target,)
+    judged = judge_cell(job.folder, *source, arms, torch.device(job.device), cell.seed, *more)
     write_json(job.folder / JUDGED, {**judged, "arms": list(arms)})
     yield {"task": "judge", "done": 1, "count": 1}

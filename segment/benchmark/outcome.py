@@ -8,7 +8,9 @@ from typing import Any
 
 Budget = int | str  # real images a class, or "all"
 HEADLINE = "pixel_ap"
-CEILING = "all-real"  # learns from the whole pool, whatever the budget
+CEILING = "all-real"  # learns from the whole pool, whatever the budget; of the target, where there is one
+FIRST = "first-real"  # the first product's model: it has seen nothing of the target
+TARGET = "target-real"  # learns from the target's own real defects, as many as the others have of the first product
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class Outcome:
         """The classes of defect: those of the data, else those that have a score."""
         named = (self.results.get("data") or {}).get("classes")
         return list(named or dict.fromkeys(name for one in self.trials for name in one["metrics"]["per_class"]))
+
+    @cached_property
+    def target(self) -> dict[str, Any]:
+        """The product that judges, where it is another one."""
+        return dict((self.results.get("data") or {}).get("target") or {})
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The names of the product that is learned from and of the target, as far as there are any."""
+        names = (one.get("name") for one in (self.results.get("data") or {}, self.target))
+        return [str(name) for name in names if name]
 
     @cached_property
     def focus(self) -> Budget | None:

@@ -1,7 +1,7 @@
 """What a benchmark is asked to do, and what can be known of it before the work starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flawsmith.data.apart import refuse_overlap
 from flawsmith.data.draw import draw
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.formats.reading import Data, name_of
@@ -17,16 +18,27 @@ from flawsmith.data.record import DataSet, Record
 from flawsmith.data.sample import load
 from flawsmith.data.select import choose
 from flawsmith.data.split import Split, make_split
+from flawsmith.segment.across import good_parts
 from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
+from flawsmith.segment.benchmark.outcome import FIRST, TARGET
 from flawsmith.segment.models.choose import refuse_missing
+from flawsmith.segment.target import Match, Target, match_classes, title
 from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
 
 DEFAULT_ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
 
 
+def default_arms(target: Target | None) -> tuple[str, ...]:
+    """What is compared where nothing is asked for."""
+    return DEFAULT_ARMS if target is None else (*DEFAULT_ARMS, FIRST, TARGET)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: every arm at every budget and seed, on one data set, into one folder."""
+    """What is asked for: every arm at every budget and seed, on one data set, into one folder.
+
+    With a target the arms learn from one product, and are judged by another.
+    """
 
     root: Data
     output: Path
@@ -35,9 +47,12 @@ class Plan:
     arms: tuple[str, ...] = DEFAULT_ARMS  # `real` is always among them: it is what the others are compared with
     classes: tuple[str, ...] | None = None
     config: TrialConfig = field(default_factory=TrialConfig)
+    target: Target | None = None
 
     def __post_init__(self) -> None:
-        check_arms(self.arms)
+        check_arms(self.arms, self.target is not None)
+        if self.target is not None:
+            self.target.refuse_same(self.root)
         refuse_missing(self.config.train.model)  # before hours of training
         if not self.seeds or min(self.seeds) < 0:
             raise UsageError("--seeds", "at least one seed, none below 0", self.seeds)
@@ -56,6 +71,14 @@ class Plan:
         """The file of a seed's split."""
         return self.output / "splits" / f"seed-{seed}.json"
 
+    def target_split(self, seed: int) -> Path:
+        """The file of a seed's split of the target."""
+        return self.output / "splits" / f"target-seed-{seed}.json"
+
+    def target_of(self, seed: int) -> Target | None:
+        """The target with a seed's split of it, where there is one."""
+        return None if self.target is None else replace(self.target, split=self.target_split(seed))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -66,34 +89,75 @@ class Prepared:
     pools: dict[int, float]  # real defect images of a class, mean over classes, that "all" means
     data: dict[str, Any]  # name, classes, numbers of images and groups, notes
     identity: dict[str, Any]  # what must stay the same in the folder
+    targets: dict[int, Split] = field(default_factory=dict)  # each seed's split of the target, where there is one
 
 
 def prepare(plan: Plan) -> Prepared:
     """Reads the data and splits it once a seed; writes nothing.
 
-    Raises UsageError where a budget is larger than what a pool holds of every class, UserError where a class cannot be
-    learned or nothing can be tested. A budget that some class alone cannot fill is a note.
+    Raises UsageError where a budget is larger than what a pool holds of every class, or classes cannot be matched,
+    UserError where a class cannot be learned, nothing can be tested, or a target's image is learned from. A budget that
+    some class alone cannot fill is a note.
     """
+    if plan.target is not None:
+        return _across(plan, plan.target)
     dataset = read(plan.root)
     classes = choose(dataset, plan.classes)
     splits, scored, pools, notes = {}, {}, {}, list[tuple[int, str]]()
     for seed in plan.seeds:
-        path = plan.split(seed)
-        split = Split.load(path) if path.exists() else make_split(dataset, 0.5, seed)
-        splits[seed], scored[seed] = split, _scored(split.test(dataset), classes, plan.root, seed)
+        split = splits[seed] = _split(plan.split(seed), dataset, seed)
+        scored[seed] = _scored(split.test(dataset), classes, plan.root, seed)
         notes += [(seed, split.note)] if split.note else []
         held = _held(split.pool(dataset), classes, seed)
         pools[seed] = fmean(held.values())
         notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
-    data = {
-        "name": name_of(plan.root),
-        "classes": list(classes),
-        "images": len(dataset.records),
-        "groups": len({entry.group for entry in splits[plan.seeds[0]].images}),
-        "notes": _notes(notes, plan.seeds),
-    }
+    data = _about(plan.root, classes, dataset, splits[plan.seeds[0]]) | {"notes": _notes(notes, plan.seeds)}
     identity = {"data": data["name"], "classes": list(classes), "masks": _masks(dataset), **_flat(recipe(plan.config))}
     return Prepared(splits, scored, pools, data, identity)
+
+
+def _across(plan: Plan, target: Target) -> Prepared:
+    """The same where another product judges: it is split too, and `scored` and `pools` are the target's."""
+    dataset, judged = read(plan.root), read(target.root)
+    match = match_classes(dataset, judged, plan.classes, target.match)
+    splits, targets, scored, pools, notes = {}, {}, {}, {}, list[tuple[int, str]]()
+    for seed in plan.seeds:
+        split = splits[seed] = _split(plan.split(seed), dataset, seed)
+        theirs = targets[seed] = _split(plan.target_split(seed), judged, seed)
+        refuse_overlap(dataset, split, judged, theirs)
+        pool = theirs.pool(judged)
+        good_parts(replace(judged, records=pool))
+        scored[seed] = _scored(theirs.test(judged), match.scored, target.root, seed)
+        pools[seed] = fmean(_showing(pool, match.scored).values())
+        for root, one in ((plan.root, split), (target.root, theirs)):
+            notes += [(seed, f"{name_of(root)}: {one.note}")] if one.note else []
+        notes += [(seed, note) for note in _left_out(plan.root, target.root, match)]
+        held = _held(split.pool(dataset), match.learned, seed)
+        notes += [(seed, f"{name_of(plan.root)}: {note}") for note in _short(held, plan.budgets, seed)]
+        notes += [(seed, note) for note in _few(pool, match, target, plan)]
+    first = plan.seeds[0]
+    data = _about(plan.root, match.scored, dataset, splits[first]) | {"notes": _notes(notes, plan.seeds)}
+    data["target"] = _about(target.root, match.scored, judged, targets[first]) | {"match": dict(match.names)}
+    identity = {
+        "data": title(plan.root, target),
+        "classes": list(match.learned),
+        "masks": _masks(dataset),
+        "target masks": _masks(judged),
+        "match": dict(match.names),
+        **_flat(recipe(plan.config)),
+    }
+    return Prepared(splits, scored, pools, data, identity, targets)
+
+
+def _split(path: Path, dataset: DataSet, seed: int) -> Split:
+    """The split that is there, or a new one."""
+    return Split.load(path) if path.exists() else make_split(dataset, 0.5, seed)
+
+
+def _about(root: Data, classes: Sequence[str], dataset: DataSet, split: Split) -> dict[str, Any]:
+    """What results.json says of a data set."""
+    groups = len({entry.group for entry in split.images})
+    return {"name": name_of(root), "classes": list(classes), "images": len(dataset.records), "groups": groups}
 
 
 def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: int) -> int:
@@ -106,9 +170,33 @@ def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: in
 
 def _held(pool: Sequence[Record], classes: Sequence[str], seed: int) -> dict[str, int]:
     """How many images of the pool show each class; raises UserError where none does."""
-    defective = [record for record in pool if not record.good]
-    draw(defective, None, classes, seed)  # which raises
-    return {name: sum(name in record.defects for record in defective) for name in classes}
+    draw([record for record in pool if not record.good], None, classes, seed)  # which raises
+    return _showing(pool, classes)
+
+
+def _showing(pool: Sequence[Record], classes: Sequence[str]) -> dict[str, int]:
+    """How many images of the pool show each class."""
+    return {name: sum(name in record.defects for record in pool) for name in classes}
+
+
+def _left_out(root: Data, target: Data, match: Match) -> list[str]:
+    """Notes on classes without a counterpart: images that show no others are not learned from, not scored, not good."""
+    sides = ((root, target, match.lost), (target, root, match.unseen))
+    return [
+        f"Of {name_of(one)} {', '.join(names)} {'is' if len(names) == 1 else 'are'} left out: "
+        f"{name_of(other)} has no counterpart."
+        for one, other, names in sides
+        if names
+    ]
+
+
+def _few(pool: Sequence[Record], match: Match, target: Target, plan: Plan) -> list[str]:
+    """Notes on budgets that the target's own pool cannot fill: then the reference learns from fewer."""
+    wanted = [real for real in plan.budgets if real != "all"] if TARGET in plan.arms else []
+    held = _showing(pool, match.scored)
+    counts = ", ".join(f"{name} {count}" for name, count in held.items() if count < max(wanted, default=0))
+    name = name_of(target.root)
+    return [f"{TARGET} learns from fewer: the pool of {name} holds only {counts} image(s)."] if counts else []
 
 
 def _short(held: Mapping[str, int], budgets: Sequence[Budget], seed: int) -> list[str]:

@@ -82,7 +82,9 @@ class Stage:
         self.most = min(workers, sum(node[resource] for node in places))
         threads = share(places, resource, self.most)
         self.kind = actor(ray, Trial, device, threads)
-        shown = Sight.here(source_of(plan.root).path, plan.output, plan.split(jobs[0].cell.seed))
+        target = plan.target_of(jobs[0].cell.seed)
+        more = [] if target is None or target.split is None else [source_of(target.root).path, target.split]
+        shown = Sight.here(source_of(plan.root).path, plan.output, plan.split(jobs[0].cell.seed), *more)
         self.terms = perform, shown, threads
         self.running: dict[Any, Running] = {}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flawsmith.data.files import write_text
 from flawsmith.segment.benchmark import charts, gallery, tables
-from flawsmith.segment.benchmark.outcome import Outcome
+from flawsmith.segment.benchmark.outcome import CEILING, FIRST, TARGET, Outcome
 from flawsmith.segment.overlay import COLOURS
 from flawsmith.segment.report import render
 
@@ -19,8 +19,30 @@ EXPLAINED = {
     "real+gan": "the same, and defects painted by the GAN",
     "real+gan+paste": "the same, and half of the made images painted by the GAN, half pasted",
     "gan": "painted defects and no real one: shown for information, never recommended",
+    "first-real": "the first product's defects and good parts alone: a model that has never seen the target",
+    "target-real": "as many of the target's own real defect images: the other way out, which is to label there",
     "all-real": "every real defect image of the pool: the ceiling, and what more labelled parts would bring",
 }
+
+
+def explained(outcome: Outcome) -> dict[str, str]:
+    """What each arm learns from; across products it is said whose."""
+    if not outcome.target:
+        return {arm: EXPLAINED.get(arm, "") for arm in outcome.arms}
+    first, target = outcome.products
+    across = EXPLAINED | {
+        "real": f"the drawn real defect images of {first} and good parts of both products, with the full standard "
+        f"augmentation: all that there is without painting, and the number to beat",
+        "real+paste": f"the same, and defects of {first} cut out and pasted on good parts of {target}, feathered",
+        "real+poisson": f"the same, and defects of {first} pasted on good parts of {target} by Poisson blending",
+        "real+gan": f"the same, and defects that the GAN learned on {first}, painted on good parts of {target}",
+        "gan": f"defects painted on {target} and no real one: shown for information, never recommended",
+        FIRST: f"the same real defects and good parts of {first} alone: a model that has never seen {target}; what is "
+        "painted has to beat it too",
+        TARGET: f"a reference: as many real defect images of {target} itself, and its good parts alone",
+        CEILING: f"a reference: every real defect image of the pool of {target}, and its good parts alone: the ceiling",
+    }
+    return {arm: across.get(arm, "") for arm in outcome.arms}
 
 
 def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
@@ -33,12 +55,16 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
         "benchmark.html",
         pictures,
         outcome=outcome,
+        title=" → ".join(outcome.products) or "Benchmark",
+        target=outcome.target,
         verdict=results.get("verdict") or "No verdict: nothing has been scored yet.",
         data=dict.fromkeys(("name", "images", "groups", "notes")) | (results.get("data") or {}),
         advice=tables.advice(outcome),
         gains=charts.gain_panels(outcome),
         learning=charts.learning_curve(outcome),
-        worth=[one["text"] for one in outcome.rows("worth") if one.get("text")],
+        worth=list(
+            dict.fromkeys(one["text"] for part in ("worth", "gap") for one in outcome.rows(part) if one.get("text"))
+        ),
         scores=tables.score_grids(outcome),
         classes=tables.class_grids(outcome),
         recall=charts.recall_panels(outcome),
@@ -53,7 +79,7 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
         distance=tables.distance_grids(outcome),
         networks=sorted({one["network"] for one in outcome.rows("distance") if one.get("network")}),
         facts=facts(outcome),
-        arms={arm: EXPLAINED.get(arm, "") for arm in outcome.arms},
+        arms=explained(outcome),
         every_gain=tables.gain_grid(outcome),
         every_figure=tables.figure_grid(outcome),
         every_trial=tables.seed_grid(outcome),
@@ -68,8 +94,12 @@ def facts(outcome: Outcome) -> dict[str, str]:
     known = {
         "command": setting.get("command"),
         "data": data.get("name"),
+        "target": outcome.target.get("name"),
+        "counted as": ", ".join(f"{ours} as {theirs}" for ours, theirs in (outcome.target.get("match") or {}).items()),
         "classes": ", ".join(outcome.classes),
         "images": data.get("images") and f"{data['images']} of {data.get('groups', '?')} groups",
+        "images of the target": outcome.target.get("images")
+        and f"{outcome.target['images']} of {outcome.target.get('groups', '?')} groups",
         "real images of each class": ", ".join(map(str, outcome.budgets)),
         "seeds": ", ".join(map(str, outcome.seeds)),
         "model": ((setting.get("config") or {}).get("train") or {}).get("model"),

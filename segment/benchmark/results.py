@@ -22,10 +22,14 @@ def write_results(folder: Path) -> dict[str, Any]:
 
 
 def assemble(folder: Path) -> dict[str, Any]:
-    """Verdict, recommendation, trials, gains, worth, curves, integrity and distance of what is finished."""
+    """Verdict, recommendation, trials, gains, worth, curves, integrity and distance of what is finished.
+
+    Across products also the gap to the target's own defects.
+    """
     from flawsmith.segment.benchmark.curves import all_curves
     from flawsmith.segment.benchmark.gains import all_gains
-    from flawsmith.segment.benchmark.verdict import give_verdict
+    from flawsmith.segment.benchmark.gap import all_gaps, best_gaps
+    from flawsmith.segment.benchmark.verdict import across, give_verdict
     from flawsmith.segment.benchmark.worth import all_worth
 
     setting = read_json(folder / SETTING)
@@ -40,9 +44,12 @@ def assemble(folder: Path) -> dict[str, Any]:
     present = [real for real in setting["budgets"] if real in {cell.real for cell in base}]
     verdict = give_verdict(gains, present, len({cell.seed for cell in base}))
     data = setting.pop("data")
+    target = data.get("target", {}).get("name")
+    gaps = {} if target is None else {"gap": all_gaps(trials, seed, target)}
+    text = verdict.text if target is None else across(data["name"], target, verdict.text, gains, best_gaps(gaps["gap"]))
     more = [note for content in judged.values() for note in content.get("notes", [])]
     return {
-        "verdict": verdict.text,
+        "verdict": text,
         "recommended": verdict.recommended,
         "data": data | {"notes": [*dict.fromkeys([*data["notes"], *more]), *_unfinished(cells, found)]},
         "setting": setting | {"seconds": _spent(folder, cells)},
@@ -59,7 +66,8 @@ def assemble(folder: Path) -> dict[str, Any]:
             for (cell, arm), trial in zip(found, trials, strict=True)
         ],
         "gains": gains,
-        "worth": all_worth(trials, seed),
+        "worth": all_worth(trials, seed, target),
+        **gaps,
         "curves": all_curves(trials),
         "integrity": [
             {"seed": cell.seed, "real": cell.real, "figures": content["integrity"]}

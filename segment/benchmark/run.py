@@ -71,8 +71,18 @@ def outlook(plan: Plan) -> dict[str, Any]:
     """What `run` would do, for a dry run: nothing is written. Raises what `prepare` raises."""
     prepared = prepare(plan)
     event = start(plan, prepared).event()
+    target = prepared.data.get("target")
+    judged = (
+        {
+            "target": f"{target['name']}, {target['images']} images of {target['groups']} groups",
+            "match": ", ".join(map("=".join, target["match"].items())),
+        }
+        if target
+        else {}
+    )
     return {
         "data": f"{prepared.data['images']} images of {prepared.data['groups']} groups",
+        **judged,
         "real": ", ".join(map(str, plan.budgets)),
         "seeds": ", ".join(map(str, plan.seeds)),
         "arms": ", ".join(plan.arms),

@@ -28,6 +28,10 @@ def begin(plan: Plan, prepared: Prepared, device: torch.device) -> None:
     for seed, split in prepared.splits.items():
         if not plan.split(seed).exists():
             split.save(plan.split(seed))
+    for seed, split in prepared.targets.items():
+        path = plan.target_split(seed)
+        if not path.exists():
+            split.save(path)
     path = plan.output / SETTING
     before = read_json(path) if path.exists() else _NOTHING
     arms = {*before["arms"], *plan.arms}
@@ -54,6 +58,9 @@ def command(plan: Plan, setting: Mapping[str, Any]) -> str | None:
     words = ["flawsmith", "benchmark", name_of(plan.root), "--real", ",".join(map(str, setting["budgets"]))]
     words += ["--seeds", str(count), "--arms", ",".join(setting["arms"])]
     words += ["--classes", ",".join(plan.classes)] if plan.classes else []
+    if plan.target is not None:
+        words += ["--target", name_of(plan.target.root)]
+        words += ["--match", ",".join(map("=".join, plan.target.match))] if plan.target.match else []
     mine = plan.config
     for option, value, default in (
         ("--model", mine.train.model, usual.train.model),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flawsmith.segment.benchmark.gains import COST, REAL
-from flawsmith.segment.benchmark.outcome import HEADLINE, Budget
+from flawsmith.segment.benchmark.outcome import FIRST, HEADLINE, Budget
 
 MIN_SEEDS = 3  # fewer say too little about chance
 NAMES = {
@@ -39,15 +39,24 @@ def give_verdict(gains: Sequence[Gain], budgets: Sequence[Budget], seeds: int) -
     return Verdict(text, {str(real): arm for real, arm in chosen.items()})
 
 
+def across(first: str, target: str, verdict: str, gains: Sequence[Gain], gaps: Sequence[str]) -> str:
+    """The verdict on one product's defects that were painted on another, which judges."""
+    found = [gain for gain in gains if (gain["arm"], gain["metric"], gain["class"]) == (FIRST, HEADLINE, None)]
+    alone = [f"A model of {first} alone against real: {_amount(gain)}." for gain in found]
+    return " ".join([f"Learned on {first}, judged on {target}.", verdict, *alone, *gaps])
+
+
 def recommend(table: Mapping[tuple[str, str], Gain]) -> str | None:
     """The arm that certainly gains over real images alone, and over every cheaper arm that does; None if there is none.
 
-    `table` holds the gains of the headline at one budget by (arm, over).
+    `table` holds the gains of the headline at one budget by (arm, over). Where the first product's model stands beside
+    real images alone, an arm has to beat that too.
     """
+    bars = [REAL, *dict.fromkeys(over for _, over in table if over == FIRST)]
     helping: list[str] = []
     chosen = None
     for arm in COST[1:]:  # a costlier arm is only taken if it certainly beats all that help for less
-        if _certain(table.get((arm, REAL))):
+        if all(_certain(table.get((arm, bar))) for bar in bars):
             if all(_certain(table.get((arm, cheaper))) for cheaper in helping):
                 chosen = arm
             helping.append(arm)
@@ -92,7 +101,12 @@ def _paragraph(helped: Sequence[str], rest: Sequence[str], seeds: int) -> Iterat
 def _sentence(real: Budget, gain: Gain) -> str:
     """For instance: with 10 real images a class, real + GAN by +0.043 (95 % interval +0.012 to +0.071, 3 seeds)."""
     images = "all real images" if real == "all" else f"{real} real images a class"
+    return f"with {images}, {NAMES[gain['arm']]} by {_amount(gain)}"
+
+
+def _amount(gain: Gain) -> str:
+    """For instance: +0.043 (95 % interval +0.012 to +0.071, 3 seeds)."""
     seeds = "1 seed" if gain["seeds"] == 1 else f"{gain['seeds']} seeds"
     ends = (gain["low"], gain["high"])
     span = "no interval" if None in ends else f"{100 * gain['level']:.0f} % interval {ends[0]:+.3f} to {ends[1]:+.3f}"
-    return f"with {images}, {NAMES[gain['arm']]} by {gain['mean']:+.3f} ({span}, {seeds})"
+    return f"{gain['mean']:+.3f} ({span}, {seeds})"

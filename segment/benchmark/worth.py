@@ -13,30 +13,34 @@ from flawsmith.segment.benchmark.bootstrap import Floats, interval, over_seeds
 from flawsmith.segment.benchmark.counts import Trial
 from flawsmith.segment.benchmark.estimates import BySeed, Estimates
 from flawsmith.segment.benchmark.gains import PAINTED, REAL, budgets
-from flawsmith.segment.benchmark.outcome import CEILING, HEADLINE, Budget
+from flawsmith.segment.benchmark.outcome import CEILING, HEADLINE, TARGET, Budget
 
 _ROUNDING = 1e-9  # of the fit: what lies on the curve's end is on the curve
 Curve = Mapping[float, BySeed]  # real images a class, rising → scores of training on them alone
 
 
-def all_worth(trials: Sequence[Trial], seed: int) -> list[dict[str, Any]]:
-    """One row an arm and budget, as results.json holds them; none where real images were tried at one budget only."""
+def all_worth(trials: Sequence[Trial], seed: int, target: str | None = None) -> list[dict[str, Any]]:
+    """One row an arm and budget, as results.json holds them; none where real images were tried at one budget only.
+
+    Across products the real images that count are those of the `target`.
+    """
     estimates = Estimates(trials, seed)
-    curve = _curve(estimates, trials)
+    curve = _curve(estimates, trials, REAL if target is None else TARGET)
     if len(curve) < 2:
         return []
-    rows = (_worth(estimates, curve, arm, real) for real in budgets(trials) for arm in PAINTED)
+    ones = "real ones" if target is None else f"labelled ones of {target}"
+    rows = (_worth(estimates, curve, arm, real, ones) for real in budgets(trials) for arm in PAINTED)
     return [row for row in rows if row is not None]
 
 
-def _curve(estimates: Estimates, trials: Sequence[Trial]) -> Curve:
-    """Real images alone at every budget, then the whole pool, where it is known how many it holds and that is more."""
+def _curve(estimates: Estimates, trials: Sequence[Trial], base: str) -> Curve:
+    """Real images alone, the arm `base`, at every budget; then the whole pool, if it is known to hold more."""
     known: dict[float, BySeed] = {
         real: scores
         for real in budgets(trials)
-        if isinstance(real, int) and (scores := estimates.of(REAL, real, HEADLINE))
+        if isinstance(real, int) and (scores := estimates.of(base, real, HEADLINE))
     }
-    for arm, real in ((CEILING, "all"), (REAL, "all")):
+    for arm, real in ((CEILING, "all"), (base, "all")):
         seen = [one.learned for one in trials if (one.arm, one.real) == (arm, real) and one.learned is not None]
         scores = estimates.of(arm, real, HEADLINE)
         if seen and scores and fmean(seen) > max(known, default=0):
@@ -44,7 +48,7 @@ def _curve(estimates: Estimates, trials: Sequence[Trial]) -> Curve:
     return known
 
 
-def _worth(estimates: Estimates, curve: Curve, arm: str, real: Budget) -> dict[str, Any] | None:
+def _worth(estimates: Estimates, curve: Curve, arm: str, real: Budget, ones: str) -> dict[str, Any] | None:
     """One row; None where no seed has the arm's score and the whole curve."""
     ours = estimates.of(arm, real, HEADLINE)
     seeds = [one for one in ours if all(one in scores for scores in curve.values())]
@@ -60,7 +64,7 @@ def _worth(estimates: Estimates, curve: Curve, arm: str, real: Budget) -> dict[s
         "real": real,
         **dict(zip(("equals", "low", "high"), numbers, strict=True)),
         "seeds": len(seeds),
-        "text": _text(arm, real, [value, span.low, span.high], counts),
+        "text": _text(arm, real, [value, span.low, span.high], counts, ones),
     }
 
 
@@ -102,12 +106,12 @@ def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def _text(arm: str, real: Budget, ends: Sequence[float | None], counts: Floats) -> str:
+def _text(arm: str, real: Budget, ends: Sequence[float | None], counts: Floats, ones: str) -> str:
     """In words: "10 real + gan is worth 17 real ones (11 to more than 25)"."""
     value, low, high = (None if end is None else _words(end, counts) for end in ends)
     source = f"{real} {arm.replace('+', ' + ')}" if arm.startswith(REAL) else f"{arm} alone, learned from {real} real,"
     span = "no interval" if low is None else low if low == high else f"{low} to {high}"
-    return f"{source} is worth {value} real ones ({span})"
+    return f"{source} is worth {value} {ones} ({span})"
 
 
 def _words(value: float, counts: Floats) -> str:

@@ -18,11 +18,13 @@ from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.distributed import Group
 from flawsmith.data.image import to_float
 from flawsmith.segment.efficientnet import Encoder
+from flawsmith.segment.models.grading import even, grade_by_tiles
 from flawsmith.segment.models.objects import Maps
 from flawsmith.segment.models.patch_net import PatchNet
+from flawsmith.segment.models.placed import Placed
 from flawsmith.segment.models.weights import refuse_weights
 from flawsmith.segment.pretrained import STAGES
-from flawsmith.segment.segmenter import check_channels, tiles
+from flawsmith.segment.segmenter import check_channels
 
 if TYPE_CHECKING:
     from flawsmith.segment.train import TrainConfig
@@ -31,19 +33,8 @@ KIND = "classifier"
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A network with the classes it knows and the number of colour channels that it sees."""
-
-    network: PatchNet
-    classes: tuple[str, ...]
-    channels: int
-    device: torch.device
-
-    @classmethod
-    def of(cls, network: PatchNet, classes: Sequence[str], channels: int, device: torch.device) -> Classifier:
-        """Wraps a network, which is set to inference in place."""
-        network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
-        return cls(network.eval(), tuple(classes), channels, device)
+class Classifier(Placed[PatchNet]):
+    """Says how probable each class is, of an image as a whole."""
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any], file: Path, device: Any) -> Classifier:
@@ -61,13 +52,11 @@ class Classifier:
 
     def grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """How probable each class is (K,) float32 for an image (H, W, C) uint8 or uint16 of any size."""
-        height, width = image.shape[:2]
-        grades = [self._grade(image[rows, columns]) for _, rows in tiles(height) for _, columns in tiles(width)]
-        return np.asarray(np.max(grades, axis=0), np.float32)
+        return grade_by_tiles(self._grade, image)
 
     def predict(self, image: NDArray[Any]) -> Maps:
         """The grades as maps (K, H, W) that are the same everywhere: where a defect lies is not known."""
-        return np.broadcast_to(self.grade(image)[:, None, None], (len(self.classes), *image.shape[:2]))
+        return even(self.grade(image), image)
 
     def _grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
         values = torch.from_numpy(to_float(image, self.channels))[None]
@@ -84,10 +73,11 @@ class Grades:
     mines: bool = False
 
     def start(self, config: TrainConfig, channels: int, classes: int) -> nn.Module:
-        """On an encoder that has seen ImageNet."""
+        """On an encoder that has seen ImageNet; where it starts from another model, its weights are still to come."""
         refuse_weights(config.model, config.weights)
         network = PatchNet(classes, config.patch, config.dropout)
-        network.hold(Encoder(STAGES).load_imagenet())
+        if config.start is None:
+            network.hold(Encoder(STAGES).load_imagenet())
         return network
 
     def loss(self, network: nn.Module, images: Tensor, truth: Tensor, group: Group) -> Tensor:

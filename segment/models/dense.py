@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flawsmith.data.device import autocast
 from flawsmith.data.distributed import Group
 from flawsmith.segment.losses import segmentation_loss
-from flawsmith.segment.network import Network, start_network
+from flawsmith.segment.network import Network, make_network, start_network
 from flawsmith.segment.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ class Dense:
     mines: bool = True
 
     def start(self, config: TrainConfig, channels: int, classes: int) -> nn.Module:
-        """An own U-Net, or smp's."""
+        """An own U-Net, or smp's; where it starts from another model, its weights are still to come."""
+        if config.start is not None:
+            return make_network(config.model, channels, classes, config.widths, config.dropout)
         return start_network(config.model, channels, classes, config.widths, config.dropout, config.weights)
 
     def loss(self, network: nn.Module, images: Tensor, truth: Tensor, group: Group) -> Tensor:

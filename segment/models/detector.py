@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,32 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flawsmith.data.checkpoint import fill, save
-from flawsmith.data.device import memory_format
 from flawsmith.data.distributed import Group
 from flawsmith.data.image import to_float
+from flawsmith.segment.models.joined import find_by_tiles
 from flawsmith.segment.models.maskrcnn import MaskRCNNNet
 from flawsmith.segment.models.name import DETECTOR_KIND
 from flawsmith.segment.models.objects import Maps, Object, drawn
-from flawsmith.segment.segmenter import check_channels, tiles
+from flawsmith.segment.models.placed import Placed
+from flawsmith.segment.segmenter import check_channels
+from flawsmith.segment.tiles import Tiling
 
 if TYPE_CHECKING:
     from flawsmith.segment.train import TrainConfig
 
 
 @dataclass(frozen=True)
-class Detector:
-    """A network with the classes it knows and the number of colour channels that it sees."""
-
-    network: MaskRCNNNet
-    classes: tuple[str, ...]
-    channels: int
-    device: torch.device
-
-    @classmethod
-    def of(cls, network: MaskRCNNNet, classes: Sequence[str], channels: int, device: torch.device) -> Detector:
-        """Wraps a network, which is set to inference in place."""
-        network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
-        return cls(network.eval(), tuple(classes), channels, device)
+class Detector(Placed[MaskRCNNNet]):
+    """Tells the objects of an image apart."""
 
     @classmethod
     def restore(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any], file: Path, device: Any) -> Detector:
@@ -61,27 +52,16 @@ class Detector:
         """Maps (K, H, W) float32 drawn from the objects: at each pixel the highest score times probability."""
         return drawn(self.find(image), len(self.classes), *image.shape[:2])
 
-    def find(self, image: NDArray[Any]) -> tuple[Object, ...]:
-        """The objects of an image (H, W, C) uint8 or uint16 of any size, best first."""
-        height, width = image.shape[:2]
-        found = [
-            one for rows in tiles(height) for columns in tiles(width) for one in self._in_tile(image, rows, columns)
-        ]
-        return tuple(sorted(found, key=lambda one: -one.score))
+    def find(self, image: NDArray[Any], tiling: Tiling | None = None) -> tuple[Object, ...]:
+        """The objects of an image (H, W, C) uint8 or uint16 of any size, best first; of a large one by tiles."""
+        return find_by_tiles(self._find, image, tiling or Tiling())
 
-    def _in_tile(
-        self, image: NDArray[Any], rows: tuple[slice, slice], columns: tuple[slice, slice]
-    ) -> Iterator[Object]:
-        """The objects whose middle lies in the tile: those of its surroundings are another tile's."""
-        (inner_rows, around_rows), (inner_columns, around_columns) = rows, columns
-        values = torch.from_numpy(to_float(image[around_rows, around_columns], self.channels))[None]
+    def _find(self, image: NDArray[Any]) -> tuple[Object, ...]:
+        """Those of an image, or of a tile."""
+        values = torch.from_numpy(to_float(image, self.channels))[None]
         with torch.inference_mode():
             found: tuple[Object, ...] = self.network(values.to(self.device))[0]
-        for one in found:
-            moved = replace(one, top=one.top + around_rows.start, left=one.left + around_columns.start)
-            row, column = moved.top + one.values.shape[0] // 2, moved.left + one.values.shape[1] // 2
-            if inner_rows.start <= row < inner_rows.stop and inner_columns.start <= column < inner_columns.stop:
-                yield moved
+        return found
 
 
 @dataclass(frozen=True)

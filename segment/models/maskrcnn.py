@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.roi_heads import expand_boxes, expand_masks
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops.poolers import initLevelMapper
 
 from flawsmith.data.device import autocast
 from flawsmith.segment.models.objects import Object
+from flawsmith.segment.models.paste import pasted
 from flawsmith.segment.models.smp import DEVIATION, MEAN
 from flawsmith.segment.models.targets import targets
 from flawsmith.segment.models.weights import IMAGENET, not_downloaded, put, read_weights
@@ -33,6 +32,7 @@ ANCHORS = (
 RATIOS = (0.33, 1.0, 3.0)  # height over width: scratches are long
 WIDTH, HIDDEN = 128, 512  # channels; half of the usual, which takes eight times as long on a CPU for a few classes
 PROPOSALS, REGIONS = 300, 64  # kept of an image, and learned from: a patch holds few defects
+STRIDES = (4, 8, 16, 32)  # px; left alone torchvision guesses them from the first image, wrongly from one of 33 px
 MOST = 50  # objects of a tile
 FEWEST = 0.01  # score below which a box is dropped; low, so that average precision sees the whole curve
 
@@ -59,6 +59,10 @@ class MaskRCNNNet(nn.Module):
             mask_predictor=MaskRCNNPredictor(WIDTH, WIDTH, classes + 1),
         )
         self.net.transform = _Native(1, 1, MEAN, DEVIATION)
+        heads = self.net.roi_heads
+        for pooler in (heads.box_roi_pool, heads.mask_roi_pool):
+            pooler.scales = [1 / stride for stride in STRIDES]
+            pooler.map_levels = initLevelMapper(2, 5, pooler.canonical_scale, pooler.canonical_level)
 
     def start_from(self, weights: str) -> None:
         """Fills the ResNet from a file, or with ImageNet's weights; raises UserError where they cannot be had."""
@@ -118,25 +122,8 @@ def _rgb(x: Tensor) -> Tensor:
 
 def _instances(found: dict[str, Tensor], height: int, width: int) -> tuple[Object, ...]:
     """The objects of an image of this size; boxes that reach over the border are cut."""
-    masks, scale = expand_masks(found["masks"].float().cpu(), 1)
-    boxes = expand_boxes(found["boxes"].float().cpu(), scale).to(torch.int64).tolist()
-    labels, scores = found["labels"].tolist(), found["scores"].tolist()
-    made = (
-        _instance(label - 1, score, mask, box, height, width)
-        for label, score, mask, box in zip(labels, scores, masks, boxes, strict=True)
-    )
-    return tuple(one for one in made if one is not None)
-
-
-def _instance(defect: int, score: float, mask: Tensor, box: Sequence[int], height: int, width: int) -> Object | None:
-    """A mask (1, M, M) stretched over its box (x, y, x, y) as torchvision pastes it; None if it lies outside."""
-    left, top, right, bottom = box
-    size = (max(bottom - top + 1, 1), max(right - left + 1, 1))
-    values = F.interpolate(mask[None], size=size, mode="bilinear", align_corners=False)[0, 0]
-    values = values[max(-top, 0) : height - top, max(-left, 0) : width - left]
-    if not values.numel():
-        return None
-    return Object(defect, score, max(top, 0), max(left, 0), values.clamp(0, 1).numpy())
+    boxes, scores, masks = (found[name].float().cpu().numpy() for name in ("boxes", "scores", "masks"))
+    return tuple(pasted(boxes, found["labels"].cpu().numpy(), scores, masks, (height, width)))
 
 
 def _imagenet(encoder: str) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.segment.tiles import Tiling
+
 Maps = NDArray[np.float32]
 
 
@@ -27,13 +29,17 @@ class Object:
 class Finder(Protocol):
     """A model that tells objects apart; its maps are drawn from them."""
 
-    def find(self, image: NDArray[Any]) -> tuple[Object, ...]:
-        """The objects of an image (H, W, C) uint8 or uint16, best first; none is no error."""
+    def find(self, image: NDArray[Any], tiling: Tiling | None = None) -> tuple[Object, ...]:
+        """The objects of an image (H, W, C) uint8 or uint16, best first; none is no error. Large ones by tiles."""
 
 
 @runtime_checkable
 class Grader(Protocol):
     """A model that only says what an image shows: its maps are the same everywhere, and no pixel score is theirs."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K classes that it knows."""
 
     def grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """How probable each class is (K,) float32 in [0, 1] for an image (H, W, C) uint8 or uint16."""

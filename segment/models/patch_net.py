@@ -48,12 +48,20 @@ class PatchNet(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        x = pad_to(x, MULTIPLE)
-        views = (self.encoder(x), self.encoder(MIDDLE + CONTRAST * local_contrast(x)))
-        fine, deep = (torch.cat([view[level] for view in views], 1) for level in (-2, -1))
-        y = self.mix(torch.cat([fine, F.interpolate(deep, scale_factor=2.0, mode="nearest")], 1)).float()
+        y = self.look(pad_to(x, MULTIPLE))
         size = [min(self.window // CELL, side) for side in y.shape[-2:]]
         step = [max(side // 2, 1) for side in size]
-        pooled = torch.cat([F.avg_pool2d(y, size, step), F.max_pool2d(y, size, step)], 1)
+        return self.judge(F.avg_pool2d(y, size, step), F.max_pool2d(y, size, step))
+
+    def look(self, x: Tensor) -> Tensor:
+        """A map (N, A, H / CELL, W / CELL) of images whose sides are multiples of MULTIPLE."""
+        views = (self.encoder(x), self.encoder(MIDDLE + CONTRAST * local_contrast(x)))
+        fine, deep = (torch.cat([view[level] for view in views], 1) for level in (-2, -1))
+        y: Tensor = self.mix(torch.cat([fine, F.interpolate(deep, scale_factor=2.0, mode="nearest")], 1))
+        return y.float()
+
+    def judge(self, means: Tensor, peaks: Tensor) -> Tensor:
+        """The logits (N, K) of the most suspect window, of each one's mean and highest values (N, A, rows, columns)."""
+        pooled = torch.cat([means, peaks], 1)
         logits: Tensor = self.head(self.dropout(pooled.flatten(2).transpose(1, 2)))
         return logits.amax(1)
