@@ -46,6 +46,7 @@ bench: $(VENV)/.installed  ## speed and memory against their goals: make bench [
 	$(BIN)/python -m pip install --disable-pip-version-check -e ".[bench]"
 	$(BIN)/python docs/speed.py $(DATA)
 	$(BIN)/python docs/bench.py $(DATA)
+	$(BIN)/python docs/models_speed.py $(DATA)
 	$(BIN)/python docs/scale.py
 
 results: $(VENV)/.installed  ## the figures of docs/results.md, on real parts

@@ -218,7 +218,7 @@ choosing = stack(
     click.option(
         "--model",
         metavar="NAME",
-        help="pretrained, small, smp:ENCODER, maskrcnn:resnet18, maskrcnn:resnet50, classifier or threshold.",
+        help="pretrained, small, fast, smp:ENCODER, maskrcnn:resnet18, maskrcnn:resnet50, classifier or threshold.",
         show_default="pretrained",
     ),
     click.option(

@@ -75,8 +75,7 @@ def test_it_has_a_third_of_the_small_networks_work() -> None:
     assert work[0] < 0.3 * work[1]
 
 
-@pytest.mark.parametrize("size", [(40, 24), (33, 50), (5, 3)])
-def test_its_onnx_says_the_same(size: tuple[int, int]) -> None:
+def test_its_onnx_says_the_same() -> None:
     pytest.importorskip("onnxscript")
     from flawsmith.segment.export import Original, to_onnx
     from flawsmith.segment.onnx_model import OnnxModel, open_session
@@ -84,5 +83,6 @@ def test_its_onnx_says_the_same(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     original = Original(FastUNet(1, 1, (8, 8)).eval(), ("pit",), 1)
     copy = OnnxModel(open_session(to_onnx(original).SerializeToString()), original.classes, 1)
-    image = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
-    assert np.abs(copy.predict(image) - original.predict(image)).max() < 1e-5
+    for size in ((40, 24), (33, 50), (5, 3)):
+        image = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
+        assert np.abs(copy.predict(image) - original.predict(image)).max() < 1e-5

@@ -75,6 +75,20 @@ def test_of_two_views_of_one_object_the_surest_is_kept() -> None:
     assert one.score == 124 / 200
 
 
+@pytest.mark.parametrize("size", [(100, 100), (100, 256)])
+def test_of_two_with_nearly_the_same_pixels_the_surest_is_kept(size: tuple[int, int]) -> None:
+    def doubling(image: np.ndarray) -> tuple[Object, ...]:
+        """Each object twice, less surely a pixel farther; and as another class."""
+        return tuple(
+            Object((one.defect + other) % 2, one.score - less, one.top + shift, one.left, one.values)
+            for one in find(image)
+            for other, less, shift in ((0, 0.1, 1), (0, 0.0, 0), (1, 0.2, 0))
+        )
+
+    found = find_by_tiles(doubling, scene((10, 40, 20, 30), size=size), SMALL)
+    assert [(one.defect, one.top) for one in found] == [(0, 10), (1, 10)]
+
+
 def test_what_a_tile_claims_in_its_margin_alone_is_left_to_its_neighbour() -> None:
     def fooled(image: np.ndarray) -> tuple[Object, ...]:
         """Sees something along the right edge of whatever it is shown."""

@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "tutorial-new-line.md").read_text(e
 FEWER = {
     "fit": {"--steps": "4", "--device": "cpu"},
     "train": {"--steps": "2", "--device": "cpu"},
-    "generate": {"-n": "6"},
+    "generate": {"-n": "6", "--painter": "paste"},  # a painter of four steps paints nothing that is seen
     "predict": {"--frames": "3"},
 }
 

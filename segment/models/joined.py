@@ -22,14 +22,14 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are be
 
 
 def find_by_tiles(find: Find, image: NDArray[Any], tiling: Tiling) -> tuple[Object, ...]:
-    """The objects of an image (H, W, C), the surest first; `find` never sees more than a tile of it.
+    """The objects of an image (H, W, C), the surest first, each once; `find` never sees more than a tile of it.
 
     What lies wholly where a tile sees too little around it is its neighbour's. Of one that several tiles have seen
     whole the surest is kept; of one that none has seen whole the parts become one.
     """
     height, width = image.shape[:2]
     if max(height, width) <= tiling.size:
-        return find(image)
+        return _distinct(find(image))
     whole, parts = _Field(tiling.step), _Field(tiling.step)
     seen = [one for rows, columns in tiles(tiling, height, width) for one in _of_tile(find, image, rows, columns)]
     for one in sorted((one for one in seen if not one.cut), key=lambda one: -one.object.score):
@@ -56,11 +56,34 @@ def _of_tile(find: Find, image: NDArray[Any], rows: Stretch, columns: Stretch) -
     """The objects of a tile that reach into what counts of it."""
     tile = (rows.seen.start, columns.seen.start, rows.seen.stop, columns.seen.stop)
     kept = (rows.onto.start, columns.onto.start, rows.onto.stop, columns.onto.stop)
-    for one in find(np.ascontiguousarray(image[rows.seen, columns.seen])):
+    for one in _distinct(find(np.ascontiguousarray(image[rows.seen, columns.seen]))):
         moved = replace(one, top=one.top + tile[0], left=one.left + tile[1])
         mask = moved.values >= min(INSIDE, float(moved.values.max(initial=0)))  # a faint one has no pixel of its own
         if _within(moved, mask, kept).any():
             yield _Seen(moved, mask, tile, _is_cut(moved, mask, tile, image.shape[:2]))
+
+
+def _distinct(found: tuple[Object, ...]) -> tuple[Object, ...]:
+    """The surest first, and none of a class that shares most of its pixels with a surer one.
+
+    Mask R-CNN compares boxes: of two that share less than half their boxes the masks may be nearly the same.
+    """
+    kept: list[Object] = []
+    for one in sorted(found, key=lambda one: -one.score):
+        if not any(_overlap(one, other) >= SAME for other in kept if other.defect == one.defect):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _overlap(one: Object, other: Object) -> float:
+    """Intersection over union of the pixels of two objects; 0 where neither has one."""
+    both = _shared(_box(one), _box(other))
+    if both[0] >= both[2] or both[1] >= both[3]:
+        return 0.0
+    masks = one.values >= INSIDE, other.values >= INSIDE
+    common = np.count_nonzero(_within(one, masks[0], both) & _within(other, masks[1], both))
+    either = sum(np.count_nonzero(mask) for mask in masks) - common
+    return float(common / either) if either else 0.0
 
 
 def _is_cut(one: Object, mask: NDArray[np.bool_], tile: Box, size: tuple[int, ...]) -> bool:
