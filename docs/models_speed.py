@@ -98,10 +98,13 @@ class Form:
     seconds: list[tuple[float, float]] = field(default_factory=list)  # of each round: all of it, the network alone
 
     @property
-    def exact(self) -> bool:
-        """Whether it says what torch says in float32, within the limits of an export."""
+    def exact(self) -> bool | None:
+        """Whether it says what torch says in float32, within the limits of an export; None where nobody knows.
+
+        Nobody knows where nothing was compared, or the model has found nothing that could be lost.
+        """
         found = self.agreement
-        return found is not None and found.apart <= APART and found.lost <= LOST
+        return None if found is None or not found.masks.either else found.apart <= APART and found.lost <= LOST
 
     def rates(self, which: int = 0) -> tuple[float, float, float]:
         """Frames a second: lower quartile, median, upper quartile over the rounds."""
@@ -121,7 +124,7 @@ class Form:
             "–" if baseline is None else f"{middle / baseline:.1f}",
             "–" if found is None else f"{found.apart:.1g}",
             "–" if found is None else f"{found.lost:.4f}",
-            "–" if found is None else "yes" if self.exact else "no",
+            {None: "–", True: "yes", False: "no"}[self.exact],
             "–" if self.parameters is None else f"{self.parameters / 1e6:.2f} M",
             "–" if self.work is None else f"{self.work:.1f}",
             f"{self.size / 1e6:.1f}",

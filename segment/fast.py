@@ -1,4 +1,4 @@
-"""The segmentation network for cameras: a third of the small one's work, and next to nothing at full resolution."""
+"""The segmentation network for cameras: a quarter of the small one's work, and next to nothing at full resolution."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from flawsmith.data.device import cpu_has_bfloat16
-from flawsmith.segment.agreement import Agreement
+from flawsmith.segment.agreement import Agreement, Overlap
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -35,18 +35,19 @@ def test_every_form_of_a_model_has_a_line(capsys: pytest.CaptureFixture[str]) ->
     forms = ["torch, float32", *["torch, bfloat16"] * cpu_has_bfloat16(), "ONNX, float32", "ONNX, int8", "numpy"]
     assert [line[1] for line in lines] == forms
     assert all(float(line[2]) > 0 for line in lines)
-    assert lines[0][8] == "yes" and lines[-1][8] == "–"
+    assert float(lines[0][6]) < 1e-5 and lines[-1][6] == "–"
 
 
 def test_only_an_exact_form_of_an_own_network_meets_a_goal() -> None:
     script = _script("models_speed")
 
-    def form(name: str, kind: str, rate: float, apart: float) -> object:
-        found = Agreement(images=1, apart=apart)
+    def form(name: str, kind: str, rate: float, apart: float, seen: int = 9) -> object:
+        found = Agreement(images=1, apart=apart, masks=Overlap(seen, seen))
         return script.Form(name, kind, None, None, 0, agreement=found, seconds=[(1 / rate, 1 / rate)] * 4)
 
     slow, wrong, other = form("fast", "exact", 70, 1e-6), form("fast", "int8", 90, 0.1), form("smp:x", "exact", 99, 0)
-    first, *told = script.goals([slow, wrong, other], 7.0)
+    blind = form("fast", "found nothing", 95, 0, seen=0)
+    first, *told = script.goals([slow, wrong, other, blind], 7.0)
     assert first.endswith("`fast`, exact")
     assert "70.0 frames" in told[0] and told[0].endswith("met") and "10.0 ×" in told[1] and told[1].endswith("met")
     *_, missed = script.goals([slow], 10.0)

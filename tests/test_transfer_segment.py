@@ -86,7 +86,6 @@ def test_a_new_class_starts_from_the_mean_and_others_are_dropped(model: str, tra
     Origin.open(Start(str(trained))).put_into(made, ("crack", "pit"), 1)
     before, after = weights(trained), made.state_dict()
     name, each, first = {
-        "fast": ("head.weight", 16, 0),
         "smp:resnet18": ("unet.segmentation_head.0.weight", 1, 0),
         "maskrcnn:resnet18": ("net.roi_heads.box_predictor.bbox_pred.weight", 4, 4),
         "classifier": ("head.weight", 1, 0),
