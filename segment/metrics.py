@@ -14,6 +14,7 @@ from scipy import ndimage
 LEVELS = 65536  # scores are rounded to 16 bits: then every threshold there is can be counted
 LIMIT = 0.3  # the false-positive rate up to which AUPRO is averaged (Bergmann et al., CVPR 2019)
 SMOOTH = 1.5  # px, sigma: one hot pixel is not yet a defective part
+REACH = 6  # px from its middle that the smoothing sees
 PIXEL_SCORES = ("pixel_ap", "dice", "iou", "aupro")  # the others are of images
 _TOUCHING = np.ones((3, 3), bool)  # pixels of a region touch by edge or corner, as in MVTec AD's own evaluation
 
@@ -69,8 +70,28 @@ class Counts:
 
 
 def image_score(scores: NDArray[np.floating]) -> float:
-    """The highest value of the smoothed map (H, W)."""
-    return float(ndimage.gaussian_filter(scores.astype(np.float32), SMOOTH, mode="reflect").max())
+    """The highest value of the smoothed map (H, W).
+
+    Smoothed values are means: one that beats that at the highest pixel has a higher pixel than it within REACH. So only
+    the surroundings of such pixels are smoothed, which is the same to the bit, and on most parts next to nothing.
+    """
+    values = scores.astype(np.float32)
+    top = np.unravel_index(int(values.argmax()), values.shape)
+    least = _smoothed(values, *((int(at), int(at) + 1) for at in top))
+    rows, columns = np.nonzero((values > least).any(1))[0], np.nonzero((values > least).any(0))[0]
+    if not rows.size:
+        return float(least)
+    return float(_smoothed(values, (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)))
+
+
+def _smoothed(values: NDArray[np.float32], rows: tuple[int, int], columns: tuple[int, int]) -> np.float32:
+    """The highest smoothed value within REACH of a box (start, stop) of a map (H, W)."""
+    inner, outer = (
+        [slice(max(start - room, 0), stop + room) for start, stop in (rows, columns)] for room in (REACH, 2 * REACH)
+    )
+    smooth = ndimage.gaussian_filter(values[outer[0], outer[1]], SMOOTH, mode="reflect", radius=REACH)
+    kept = [slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True)]
+    return np.float32(smooth[kept[0], kept[1]].max())
 
 
 def histograms(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> tuple[Histogram, Histogram]:

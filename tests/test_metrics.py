@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
 
-from flawsmith.segment.metrics import LEVELS, LIMIT, Counts, image_score, quantise
+from flawsmith.segment.metrics import LEVELS, LIMIT, SMOOTH, Counts, image_score, quantise
 
 
 def _images(seed: int, count: int = 6, ties: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -124,3 +126,18 @@ def test_one_hot_pixel_is_weaker_than_a_spot() -> None:
     pixel[10, 10] = 1
     spot[9:14, 9:14] = 1
     assert image_score(pixel) < 0.1 < 0.5 < image_score(spot)
+
+
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    spots=st.lists(st.tuples(st.integers(0, 59), st.integers(0, 59), st.floats(0, 1, width=32)), max_size=6),
+    floor=st.sampled_from([0.0, 0.2]),
+    seed=st.integers(0, 99),
+)
+def test_the_score_of_an_image_is_the_highest_smoothed_value(
+    size: tuple[int, int], spots: list[tuple[int, int, float]], floor: float, seed: int
+) -> None:
+    scores = (floor * np.random.default_rng(seed).random(size)).astype(np.float32)
+    for row, column, value in spots:
+        scores[row % size[0], column % size[1]] = value
+    assert image_score(scores) == ndimage.gaussian_filter(scores, SMOOTH, mode="reflect").max()
