@@ -87,7 +87,10 @@ def estimates(folder: Path, seed: int) -> Estimates:
 def together(folders: Mapping[str, Path], arms: Sequence[str], budgets: Sequence[Budget]) -> str:
     """What each arm adds to `real`, and to the better copy-paste, in the mean over the products."""
     known = {name: estimates(folder, seed) for seed, (name, folder) in enumerate(folders.items())}
-    seeds = {name: min(len(one.of(arm, budgets[0], HEADLINE)) for arm in arms) for name, one in known.items()}
+    seeds = {
+        name: min(len(one.of(arm, budgets[0], HEADLINE)) for arm in arms if arm != CEILING)
+        for name, one in known.items()
+    }
     heads = [f"{name}, {count} seed{'s' * (count != 1)}" for name, count in seeds.items()]
     lines = ["| arm | over | real images | mean over products | " + " | ".join(heads) + " |"]
     lines.append("|---" * (4 + len(known)) + "|")
@@ -113,24 +116,20 @@ def goals(known: Mapping[str, Estimates], arms: Sequence[str], budgets: Sequence
     """What an arm should gain on each product: half of the way from real to all real images, at most MUCH."""
     lines: list[str] = []
     for name, one in known.items():
-        whole = mean_score(one, CEILING, "all")
         for real in budgets:
-            alone = mean_score(one, "real", real)
-            if whole is None or alone is None:
+            way = gain(one, (CEILING, "all"), ("real", real))
+            if way is None:
                 continue
-            goal = min(MUCH, (whole - alone) / 2)
-            scores = {arm: mean_score(one, arm, real) for arm in arms if "gan" in arm}
-            gains = [f"{arm} {score - alone:+.3f}" for arm, score in scores.items() if score is not None]
-            lines.append(f"| {name} | {real} | {alone:.3f} | {whole:.3f} | {goal:+.3f} | {', '.join(gains)} |")
-    head = "| product | real images | real | all real images | asked for | gained |\n|---|---|---|---|---|---|"
+            shared = one.of(CEILING, "all", HEADLINE)
+            found = {arm: gain(one, (arm, real), ("real", real)) for arm in arms if "gan" in arm}
+            gains = [f"{arm} {value.value:+.3f}" for arm, value in found.items() if value is not None]
+            goal = min(MUCH, way.value / 2)
+            lines.append(f"| {name} | {real} | {len(shared)} | {way.value:+.3f} | {goal:+.3f} | {', '.join(gains)} |")
+    head = (
+        "| product | real images | seeds | all real images over these | asked for | gained |\n|---|---|---|---|---|---|"
+    )
     why = f"A painter should gain half of the way from the real images to all of the pool's, at most {MUCH:+.2f}:"
     return ["", why, "", head, *lines] if lines else []
-
-
-def mean_score(known: Estimates, arm: str, real: Budget) -> float | None:
-    """The headline's mean over the seeds; None where nothing was scored."""
-    found = [one.value for one in known.of(arm, real, HEADLINE).values()]
-    return float(np.mean(found)) if found else None
 
 
 def gain(known: Estimates, arm: tuple[str, Budget], over: tuple[str, Budget]) -> Estimate | None:
