@@ -98,9 +98,7 @@ def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, 
     return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)), shapes)
 
 
-def draw_shapes(
-    bank: Bank, defect: int, wanted: int, control: Control, seed: int, stream: Stream
-) -> tuple[Shape, ...]:
+def draw_shapes(bank: Bank, defect: int, wanted: int, control: Control, seed: int, stream: Stream) -> tuple[Shape, ...]:
     """The shapes of the defects wanted on one image, the largest first, while there is room."""
     drawn = (control.sample_shape(bank, defect, rng(seed, "shape", *stream, number)) for number in range(wanted))
     return tuple(sorted(drawn, key=lambda shape: -int(shape.mask.sum())))
