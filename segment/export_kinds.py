@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from flawsmith.data.image import to_float
 from flawsmith.segment.models.classifier import Classifier
 from flawsmith.segment.models.detector import Detector
-from flawsmith.segment.models.grading import even, grade_by_tiles
+from flawsmith.segment.models.grading import Grader
 from flawsmith.segment.models.name import CLASSIFIER, DETECTOR_KIND
-from flawsmith.segment.models.objects import Maps
 from flawsmith.segment.models.patch_net import CELL, MULTIPLE, PatchNet
 from flawsmith.segment.onnx_graph import followed, mirrored, traced
 from flawsmith.segment.onnx_kinds import FOUND, GRADE, OnnxClassifier, OnnxDetector
@@ -63,22 +62,15 @@ class Objects(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class ExactClassifier:
+class ExactClassifier(Grader):
     """A classifier in float32 on the CPU."""
 
     network: PatchNet
     classes: tuple[str, ...]
     channels: int
 
-    def grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """How probable each class is (K,) float32 for an image (H, W, C)."""
-        return grade_by_tiles(self._grade, image)
-
-    def predict(self, image: NDArray[Any]) -> Maps:
-        """The grades as maps (K, H, W)."""
-        return even(self.grade(image), image)
-
-    def _grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def grade_part(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """How probable each class is (K,) float32 for an image (H, W, C) that fits into memory."""
         with torch.inference_mode():
             logits: Tensor = self.network(torch.from_numpy(to_float(image, self.channels))[None])
         return np.asarray(logits[0].sigmoid().numpy(), np.float32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float
 from flawsmith.segment.model import Model
-from flawsmith.segment.models.grading import even, grade_by_tiles
+from flawsmith.segment.models.grading import Grader
 from flawsmith.segment.models.joined import find_by_tiles
 from flawsmith.segment.models.name import CLASSIFIER, DETECTOR_KIND
 from flawsmith.segment.models.objects import Maps, Object, drawn
@@ -26,22 +26,15 @@ FOUND = ("boxes", "labels", "scores", "masks")  # of a detector: (M, 4) px, (M,)
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxClassifier:
+class OnnxClassifier(Grader):
     """An open session of a model that says what an image shows, and not where."""
 
     session: Any
     classes: tuple[str, ...]
     channels: int
 
-    def grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """How probable each class is (K,) float32 for an image (H, W, C) uint8 or uint16 of any size."""
-        return grade_by_tiles(self._grade, image)
-
-    def predict(self, image: NDArray[Any]) -> Maps:
-        """The grades as maps (K, H, W) float32 that are the same everywhere."""
-        return even(self.grade(image), image)
-
-    def _grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def grade_part(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """How probable each class is (K,) float32 for an image (H, W, C) that fits into memory."""
         grades: NDArray[np.float32] = self.session.run([GRADE], {INPUT: to_float(image, self.channels)[None]})[0][0]
         return grades
 

@@ -142,8 +142,8 @@ def test_a_copy_that_differs_is_not_written(
     classifier: Path, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Harsh(OnnxClassifier):
-        def _grade(self, image: np.ndarray) -> np.ndarray:
-            return super()._grade(image) * np.float32(0.99)
+        def grade_part(self, image: np.ndarray) -> np.ndarray:
+            return super().grade_part(image) * np.float32(0.99)
 
     class Blind(OnnxDetector):
         def _find(self, image: np.ndarray) -> tuple[Object, ...]:

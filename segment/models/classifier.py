@@ -18,8 +18,7 @@ from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.distributed import Group
 from flawsmith.data.image import to_float
 from flawsmith.segment.efficientnet import Encoder
-from flawsmith.segment.models.grading import even, grade_by_tiles
-from flawsmith.segment.models.objects import Maps
+from flawsmith.segment.models.grading import Grader
 from flawsmith.segment.models.patch_net import PatchNet
 from flawsmith.segment.models.placed import Placed
 from flawsmith.segment.models.weights import refuse_weights
@@ -33,7 +32,7 @@ KIND = "classifier"
 
 
 @dataclass(frozen=True)
-class Classifier(Placed[PatchNet]):
+class Classifier(Placed[PatchNet], Grader):
     """Says how probable each class is, of an image as a whole."""
 
     @classmethod
@@ -50,15 +49,8 @@ class Classifier(Placed[PatchNet]):
         about |= {"classes": list(self.classes), "channels": self.channels, "recipe": dict(recipe)}
         save(path, self.network.state_dict(), about)
 
-    def grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """How probable each class is (K,) float32 for an image (H, W, C) uint8 or uint16 of any size."""
-        return grade_by_tiles(self._grade, image)
-
-    def predict(self, image: NDArray[Any]) -> Maps:
-        """The grades as maps (K, H, W) that are the same everywhere: where a defect lies is not known."""
-        return even(self.grade(image), image)
-
-    def _grade(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def grade_part(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """How probable each class is (K,) float32 for an image (H, W, C) that fits into memory."""
         values = torch.from_numpy(to_float(image, self.channels))[None]
         with torch.inference_mode(), autocast(self.device):
             logits = self.network(values.to(self.device, memory_format=memory_format(self.device)))
