@@ -190,6 +190,13 @@ def main(job: Callable[[Path, Group], Any], folder: Path) -> None:
     with joined(CPU) as group:
         found = job(folder, group)
         (folder / f"{job.__name__}-{group.rank}.json").write_text(json.dumps(found))
+    left = [name for name in threads() if "gloo" in name]
+    assert not left, f"the group outlives its end, and its threads may abort Python's: {left}"
+
+
+def threads() -> list[str]:
+    """The names of this process's threads, Python's and others, where the system tells them."""
+    return [name.read_text().strip() for name in Path("/proc/self/task").glob("*/comm")]
 
 
 if __name__ == "__main__":
