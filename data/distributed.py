@@ -226,8 +226,8 @@ def joined(device: torch.device) -> Iterator[Group]:
 
     if not dist.is_available():
         raise UserError(here, "several processes need a torch with torch.distributed", torch.__version__)
-    # Before there is a group: its functions keep the group they find as a default, and one that is kept is not destroyed.
-    # Its threads would free tensors while Python ends, which aborts the process (pytorch/pytorch#179291).
+    # Before there is a group: its functions keep the one they find as a default, and a group that is kept is not
+    # destroyed. Its threads would free tensors while Python ends, which aborts the process (pytorch/pytorch#179291).
     import torch.distributed.nn.functional
 
     if device.type == "cuda":
