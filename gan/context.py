@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from flawsmith.data.geometry.box import Box
 from flawsmith.gan.foreground import SIDE as REDUCED
 from flawsmith.gan.foreground import Edges, Foreground, foreground_of
-from flawsmith.gan.region import Box, Mask, brightness, reduced
+from flawsmith.gan.region import Mask, brightness, reduced
 
 Features = NDArray[np.float64]  # (n, 6)
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flawsmith.gan.region import Box, Mask, Pixels, bounding_box, brightness, reduced
+from flawsmith.data.geometry.box import Box
+from flawsmith.gan.region import Mask, Pixels, bounding_box, brightness, reduced
 
 SIDE = 128  # px: the longer side of the reduced image that is looked at
 DARK = 0.5  # of the brightness nearby: a rim darker than this is not the part

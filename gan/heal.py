@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from flawsmith.data.geometry.box import Box
 from flawsmith.gan.blend import poisson
-from flawsmith.gan.region import Box, Mask, Pixels, bounding_box, fragments, grow
+from flawsmith.gan.region import Mask, Pixels, bounding_box, fragments, grow
 
 HALO = 4.0  # px around the mask that are replaced too: shadows and soft rims of the defect
 RING = 10  # px around the replaced region in which a donor has to agree

@@ -1,34 +1,17 @@
 """Regions of pixels: bounding boxes, growing by a radius, fragments that belong together."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flawsmith.data.geometry.box import Box
+
 Mask = NDArray[np.bool_]  # (H, W)
 Pixels = NDArray[np.float32]  # (H, W, C) in [0, 1]
 
 EIGHT = np.ones((3, 3), bool)  # pixels that meet at a corner are neighbours
-
-
-class Box(NamedTuple):
-    """A rectangle of pixels: rows top..bottom and columns left..right, the ends excluded."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """What to index an (H, W, ...) array with."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.bottom - self.top, self.right - self.left
 
 
 def bounding_box(mask: Mask, pad: int = 0) -> Box:

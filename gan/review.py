@@ -14,12 +14,12 @@ from PIL import Image
 
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import write_text
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.image import read_image, read_mask, to_float
 from flawsmith.data.page import data_url, line_url, render
 from flawsmith.data.painted_set import Line, identity, read_lines
 from flawsmith.data.record import GOOD
 from flawsmith.data.sheet import outline
-from flawsmith.gan.region import Box
 
 SIDE = 320  # px, the longer side of a crop: twice what a phone shows of a tile
 LEAST = 96  # px of the part around a small defect

@@ -12,6 +12,7 @@ import torch
 from sklearn.metrics.pairwise import polynomial_kernel
 
 from flawsmith.data.errors import UserError
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.select import Selection, select
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import feather
@@ -20,7 +21,6 @@ from flawsmith.gan.gate import GateConfig
 from flawsmith.gan.paste import FEATHER
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.generate import generate
-from flawsmith.gan.region import Box
 from flawsmith.gan.trainer import FitConfig
 from flawsmith.segment.benchmark import integrity as module
 from flawsmith.segment.benchmark.distance import Yardstick, crop, halves, kernel_distance, real_defects, spread

@@ -8,7 +8,7 @@ from painted_sets import lines_of, make_painted_set
 from PIL import Image
 
 from flawsmith.data.errors import UsageError, UserError
-from flawsmith.gan.region import Box
+from flawsmith.data.geometry.box import Box
 from flawsmith.gan.review import LEAST, SIDE, crop, review, shares, spread, to_8_bit, windows
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from flawsmith.data.errors import UserError
 from flawsmith.data.files import file_digest, read_text
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.image import read_image, to_float
 from flawsmith.data.record import Record
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import ShapeParams
 from flawsmith.gan.painter import Job
-from flawsmith.gan.region import Box, Mask, Pixels, bounding_box
+from flawsmith.gan.region import Mask, Pixels, bounding_box
 from flawsmith.gan.shapes import draw_shape
 
 CONTEXT = 32  # px of the part kept around a defect, as painters see it

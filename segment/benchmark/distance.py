@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.image import to_float
 from flawsmith.data.record import Record
 from flawsmith.data.sample import load
 from flawsmith.data.seeds import rng
 from flawsmith.gan.instance import GAP, LEAST
-from flawsmith.gan.region import Box, bounding_box, fragments
+from flawsmith.gan.region import bounding_box, fragments
 from flawsmith.segment.efficientnet import Encoder
 
 NETWORK = "EfficientNet-Lite0 (ImageNet), mean of its last map at one length"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.image import read_image, to_float, to_uint
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
@@ -19,7 +20,7 @@ from flawsmith.gan.context import survey
 from flawsmith.gan.integrity.figure import Figure
 from flawsmith.gan.paste import FEATHER
 from flawsmith.gan.placement import place_on
-from flawsmith.gan.region import Box, Mask, Pixels, bounding_box, grow
+from flawsmith.gan.region import Mask, Pixels, bounding_box, grow
 from flawsmith.gan.shapes import draw_shape, sample_shape
 from flawsmith.segment.model import Model
 

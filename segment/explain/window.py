@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from flawsmith.data.geometry.box import Box
 from flawsmith.data.geometry.patch import Mask, Patch
 
 
-@dataclass(frozen=True)
-class Window:
-    """Rows top..bottom and columns left..right of an image, the ends excluded."""
+class Window(Box):
+    """A part of an image that can grow, shrink and move."""
 
-    top: int
-    left: int
-    bottom: int
-    right: int
+    __slots__ = ()
 
     @classmethod
     def whole(cls, height: int, width: int) -> Self:
@@ -27,16 +23,6 @@ class Window:
         """The box of an object."""
         left, top, width, height = patch.box
         return cls(top, left, top + height, left + width)
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """What to index an image (H, W, ...) with."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.bottom - self.top, self.right - self.left
 
     def grown(self, margin: int, height: int, width: int, grid: int = 1) -> Window:
         """`margin` px wider on each side, on multiples of `grid` px, cut to an image (height, width)."""
