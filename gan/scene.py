@@ -186,13 +186,15 @@ def _near(new: Patch, other: Patch, distance: int) -> bool:
 def least_standout(scene: Scene, bank: Bank, config: SceneConfig) -> float:
     """How far the next defect must stand out: as far as all but the faintest real ones do, less with every try.
 
-    What is fainter than nearly all real defects teaches a network to take a part's own spots for defects. The second
-    half of the tries asks for nothing: rather a faint defect than an image less.
+    What is fainter than nearly all real defects teaches a network to take a part's own spots for defects. From half of
+    the tries on, half as far will do, and on the second part anything: rather a faint defect than an image less.
     """
     known = bank.standouts[scene.defect]
-    if not known or 2 * scene.attempt >= config.tries:
+    if not known:
         return 0.0
-    return float(np.quantile(known, config.faintest)) * (1 - scene.attempt / config.tries)
+    begun_anew, half = any(scene.stream[1:]), 2 * scene.attempt >= config.tries
+    share = 1 - min(scene.attempt / config.tries, 0.5)
+    return 0.0 if begun_anew and half else float(np.quantile(known, config.faintest)) * share
 
 
 def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig, gate: Gate) -> bool:
@@ -205,7 +207,7 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig, 
     changed = to_float(after, job.clean.shape[2]).transpose(1, 2, 0)
     label = visible(job.clean, changed, support, noise_of(job.clean))
     fill = float((label & job.mask).sum() / max(job.mask.sum(), 1))
-    strength = standout(changed, label)
+    strength = standout(changed, label, job.clean)
     patch = Patch.of(label, proposal.top, proposal.left)
     told = {"fill": round(fill, 4), "area": patch.area, "standout": round(strength, 3), "box": list(patch.box)}
     reason = None

@@ -29,3 +29,11 @@ def test_brighter_and_darker_count_alike_and_nothing_does_not_stand_out() -> Non
     assert abs(standout(image, MASK) - standout(1 - image, MASK)) < 1e-3
     assert standout(image, np.zeros_like(MASK)) == standout(image, np.ones_like(MASK)) == 0.0
     assert standout(part(0, 0.01), MASK) < 0.3
+
+
+def test_what_the_part_itself_does_is_not_the_paints() -> None:
+    shaded, rough = part(0.2, 0.01), part(0.2, 0.01, seed=1)
+    assert standout(rough, MASK) > 10 * standout(rough, MASK, shaded)
+    level = part(0, 0.01)
+    assert standout(rough, MASK, level) > 0.9 * standout(rough, MASK)
+    assert standout(level, MASK, shaded) < 0.3  # paint that hides a shade changes much, and shows nothing
