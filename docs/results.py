@@ -32,6 +32,7 @@ from flawsmith.segment.benchmark.setting import SETTING
 
 HERE = Path(__file__).parent
 MUCH = 0.08  # pixel average precision: the most that is asked of a painter
+PARTS = {"fit": "fit", "gan": "paint", "train": "train", "evaluate": "evaluate"}  # of a trial, as its seconds name them
 INTRODUCTION = """# Results on real parts
 
 Written by `docs/results.py` from benchmarks; do not edit. See [how a gain is
@@ -103,13 +104,18 @@ def together(folders: Mapping[str, Path], arms: Sequence[str], budgets: Sequence
         (arm, a, "real", b) for arm in arms if "gan" in arm for a in numbers for b in known_budgets if a < b
     ]
     for arm, real, over, over_real in comparisons:
-        gains = {name: gain(one, (arm, real), (over, over_real)) for name, one in known.items()}
+        gains = {name: gain(one, (arm, real), there_is(one, over, over_real)) for name, one in known.items()}
         there = [one for one in gains.values() if one is not None]
         if len(there) == len(known):
             cells = [shown(mean_of(there)), *(shown(one) for one in there)]
-            label = over if over_real in (real, "all") else f"{over}, {over_real} images"
+            label = over if over_real in (real, "all") else f"{over}, {over_real} images or all"
             lines.append(f"| {arm} | {label} | {real} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, *goals(known, arms, numbers)])
+
+
+def there_is(known: Estimates, arm: str, real: Budget) -> tuple[str, Budget]:
+    """The arm with so many real images, and with all of a pool that has not as many."""
+    return (CEILING, "all") if arm == "real" and not known.of(arm, real, HEADLINE) else (arm, real)
 
 
 def goals(known: Mapping[str, Estimates], arms: Sequence[str], budgets: Sequence[int]) -> list[str]:
@@ -158,6 +164,7 @@ def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     missing = [note for note in results["data"]["notes"] if "trials are not done" in note]
     text += missing
     text += ["\n".join(f"- {row['text']}" for row in results["worth"])] if results["worth"] else []
+    text.append(cost(folder))
     figures = list(integrity(results["integrity"]))
     if figures:
         text.append("What was painted, over all generator runs:\n\n" + "\n".join(figures))
@@ -182,6 +189,14 @@ def scores(outcome: Outcome) -> str:
                 cells = [f"{found[seed]:.3f}" if seed in found else "–" for seed in seeds]
                 lines.append(f"| {real} | {arm} | {np.mean(list(found.values())):.3f} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def cost(folder: Path) -> str:
+    """How long the parts of a trial took, in the median."""
+    known = [read_json(path) for path in sorted((folder / "trials").glob("seed-*/real-*/**/seconds.json"))]
+    took = {part: float(np.median([one[name] for one in known if name in one])) for name, part in PARTS.items()}
+    each, minutes = ", ".join(f"{part} {took[part]:.0f} s" for part in took), sum(took.values()) / 60
+    return f"A trial, in the median and with whatever else the machine did: {each}, together {minutes:.1f} min."
 
 
 def integrity(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
