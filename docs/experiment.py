@@ -18,6 +18,7 @@ from flawsmith.data.record import GOOD, DataSet, Record
 from flawsmith.data.split import make_split
 from flawsmith.gan.game import GameConfig
 from flawsmith.gan.trainer import FitConfig
+from flawsmith.segment.evaluate import TABLE
 from flawsmith.segment.report import as_text, score_table
 from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig, trial
@@ -43,6 +44,17 @@ def row(record: Record, root: Path, output: Path) -> tuple[str, str, str, str]:
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).symlink_to((root / name).resolve())
     return record.name, masks, GOOD if label is None else label.defect, record.group
+
+
+def alarms(arm: str, table: Path) -> str:
+    """What was missed of the defects, and taken for one on good parts, at the threshold of the evaluation."""
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    missed = sum(int(row["missed_px"]) for row in rows if row["defects"])
+    false = [int(row["false_px"]) for row in rows if not row["defects"]]
+    return (
+        f"{arm}: {missed:,} px missed; {sum(false):,} px false on {sum(map(bool, false))} of {len(false)} good images"
+    )
 
 
 def main() -> None:
@@ -75,6 +87,8 @@ def main() -> None:
             print(task, flush=True)
     results = {arm: metrics["overall"] for arm, metrics in event["results"].items()}
     print(as_text(score_table(", ".join(options.classes), results)))
+    for arm in results:
+        print(alarms(arm, options.work / "trial" / "arms" / arm / "eval" / TABLE))
 
 
 if __name__ == "__main__":
