@@ -17,7 +17,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from flawsmith.cli import INTERRUPTED, main
+from flawsmith.cli import main
+from flawsmith.data.console.app import INTERRUPTED
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
 from flawsmith.data.read import read

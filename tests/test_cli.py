@@ -1,6 +1,7 @@
 """The command line: instant help, real examples, one-line errors, the promised exit codes."""
 
 import ast
+import inspect
 import json
 import shlex
 import shutil
@@ -9,15 +10,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from flawsmith.cli import INTERRUPTED, Common, Explaining, Learning, Painting, Predicting, Starting, follow, main
+from flawsmith.cli import main
+from flawsmith.data.console.app import INTERRUPTED
+from flawsmith.data.console.options import Common, Learning, Starting
+from flawsmith.data.console.progress import follow
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.formats.reading import Reading
+from flawsmith.gan.production.options import Painting
+from flawsmith.segment.options import Explaining, Predicting
 
 COMMANDS = sorted(main.commands)
 # Arguments that stand for several options.
@@ -33,8 +40,8 @@ SOURCE = ast.parse((Path(__file__).parents[1] / "cli.py").read_text(encoding="ut
 METHODS = {  # of each of them
     name: [
         one
-        for node in SOURCE.body
-        if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+        for node in ast.parse(dedent(inspect.getsource(kind))).body
+        if isinstance(node, ast.ClassDef)
         for one in node.body
     ]
     for name, kind in BUNDLES.items()
