@@ -6,27 +6,32 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateNotFound
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template, TemplateNotFound
 from numpy.typing import NDArray
 from PIL import Image
 
 QUALITY = 90  # of 95, of a JPEG: no block shows
 
 
-def render(package: str, template: str, **values: Any) -> str:
-    """The template of a package such as flawsmith.gan, filled in; texts are escaped. All pages extend page.html."""
+def template(package: str, name: str) -> Template:
+    """A template of a package such as flawsmith.gan; texts are escaped, and all extend page.html, its own or data's."""
 
-    def load(name: str) -> str:
+    def load(wanted: str) -> str:
         for place in (package, "flawsmith.data"):
-            path = files(place).joinpath("templates", name)
+            path = files(place).joinpath("templates", wanted)
             if path.is_file():
                 return path.read_text(encoding="utf-8")
-        raise TemplateNotFound(name)
+        raise TemplateNotFound(wanted)
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(load), trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template(template).render(**values)
+    return environment.get_template(name)
+
+
+def render(package: str, name: str, **values: Any) -> str:
+    """A template of a package, filled in."""
+    return template(package, name).render(**values)
 
 
 def data_url(pixels: NDArray[np.uint8], quality: int = QUALITY) -> str:

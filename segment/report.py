@@ -3,13 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
 from flawsmith.data.files import write_text
+from flawsmith.data.page import template
 from flawsmith.segment.picture import Picture, data_urls
 
 LIMIT = 5_000_000  # bytes of a report: what a mailbox takes
@@ -82,22 +80,12 @@ def as_text(table: Table) -> str:
     )
 
 
-def render(template: str, pictures: Sequence[Picture], limit: int = LIMIT, **values: Any) -> str:
+def render(name: str, pictures: Sequence[Picture], limit: int = LIMIT, **values: Any) -> str:
     """A page of `values` and `pictures`, each shown once by the template; at most `limit` bytes where that can be."""
-    source = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=FunctionLoader(_template),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template(template)
+    page = template("flawsmith.segment", name)
     bare: defaultdict[Picture, str] = defaultdict(str)
-    left = limit - len(source.render(urls=bare, **values).encode())
-    return source.render(urls=data_urls(pictures, left), **values)
-
-
-def _template(name: str) -> str:
-    return files("flawsmith.segment").joinpath("templates", name).read_text(encoding="utf-8")
+    left = limit - len(page.render(urls=bare, **values).encode())
+    return page.render(urls=data_urls(pictures, left), **values)
 
 
 def write_report(
