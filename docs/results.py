@@ -42,7 +42,8 @@ precision, means over seeds; brackets hold 95 % intervals of a paired bootstrap 
 whose whole interval lies above 0. What is believed to limit it: [experiments](experiments.md#what-limits-the-gain-now).
 
     {command}
-"""
+
+{note}"""
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", type=lambda text: tuple(text.split(",")), default=DEFAULT_ARMS)
     parser.add_argument("--pictures", nargs="*", type=credit, default=[], metavar="NAME=CREDIT")
+    parser.add_argument("--note", default="", help="what else a reader must know, printed at the top")
     parser.add_argument("--work", type=Path, default=Path("runs/results"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--as-is", action="store_true", help="show what is finished, and run nothing")
@@ -272,7 +274,7 @@ def main() -> None:
         product.name: options.work / product.name if options.as_is else measure(product, options)
         for product in options.products
     }
-    parts = [INTRODUCTION.format(command=command(options))]
+    parts = [INTRODUCTION.format(command=command(options), note=options.note).rstrip()]
     parts += ["## All products", together(folders, options.arms, options.real)] if len(folders) > 1 else []
     parts += [section(product, folders[product.name], options) for product in options.products]
     write_text(HERE / "results.md", "\n\n".join(parts).rstrip() + "\n")
