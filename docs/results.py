@@ -11,10 +11,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from flawsmith.data.device import pick_device
 from flawsmith.data.files import read_json, write_text
@@ -31,6 +31,7 @@ from flawsmith.segment.benchmark.run import run
 from flawsmith.segment.benchmark.setting import SETTING
 
 HERE = Path(__file__).parent
+WIDE = 1200  # px, of a picture of the page
 MUCH = 0.08  # pixel average precision: the most that is asked of a painter
 PARTS = {"fit": "fit", "gan": "paint", "train": "train", "evaluate": "evaluate"}  # of a trial, as its seconds name them
 INTRODUCTION = """# Results on real parts
@@ -89,10 +90,7 @@ def estimates(folder: Path, seed: int) -> Estimates:
 def together(folders: Mapping[str, Path], arms: Sequence[str], budgets: Sequence[Budget]) -> str:
     """What each arm adds to `real`, and to the better copy-paste, in the mean over the products."""
     known = {name: estimates(folder, seed) for seed, (name, folder) in enumerate(folders.items())}
-    seeds = {
-        name: min(len(one.of(arm, budgets[0], HEADLINE)) for arm in arms if arm != CEILING)
-        for name, one in known.items()
-    }
+    seeds = {name: len(one.of("real", budgets[0], HEADLINE)) for name, one in known.items()}
     heads = [f"{name}, {count} seed{'s' * (count != 1)}" for name, count in seeds.items()]
     lines = ["| arm | over | real images | mean over products | " + " | ".join(heads) + " |"]
     lines.append("|---" * (4 + len(known)) + "|")
@@ -227,9 +225,16 @@ def pictures(product: Product, folder: Path, outcome: Outcome, whom: str) -> lis
     arm = [arm for arm in outcome.arms if "gan" in arm][-1]
     for overlay in sorted((cell / "arms" / arm / "eval" / "overlays").glob("*.png")):
         copy = HERE / "pictures" / f"{product.name}_{overlay.name}"
-        copyfile(overlay, copy)
+        shrink(overlay, copy)
         text.append(f"`{arm}`, {overlay.stem}: image, truth, prediction\n\n![{overlay.stem}](pictures/{copy.name})")
     return [*text, f"Photographs: {whom}; the pictures here are under the same licence."]
+
+
+def shrink(picture: Path, copy: Path) -> None:
+    """A copy that is at most WIDE px wide."""
+    with Image.open(picture) as image:
+        image.thumbnail((WIDE, WIDE))
+        image.save(copy, optimize=True)
 
 
 def credit(text: str) -> tuple[str, str]:

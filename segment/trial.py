@@ -211,7 +211,7 @@ def _run_arm(
 def _task(name: str, events: Iterator[dict[str, Any]], folder: Path, **about: str) -> Iterator[dict[str, Any]]:
     """The events under the name of what is being done; its seconds go into the folder's seconds.json at the end.
 
-    Those are the seconds of the run that finished it; where there was nothing left to do, the file stays as it is.
+    Those of all runs are added up: to find a painted set finished takes no second, and what painted it did.
     """
     start, worked = perf_counter(), False
     for event in events:
@@ -219,8 +219,9 @@ def _task(name: str, events: Iterator[dict[str, Any]], folder: Path, **about: st
         yield {**event, **about, "task": name}
     if worked:
         path = folder / SECONDS
-        before = read_json(path) if path.exists() else {}
-        write_json(path, before | {name.rpartition(": ")[2]: round(perf_counter() - start, 1)})
+        known = read_json(path) if path.exists() else {}
+        part = name.rpartition(": ")[2]
+        write_json(path, known | {part: round(known.get(part, 0) + perf_counter() - start, 1)})
 
 
 def _guard(name: str, events: Iterator[dict[str, Any]], failed: dict[str, Exception]) -> Iterator[dict[str, Any]]:

@@ -211,8 +211,11 @@ def test_events_carry_the_arm_and_seconds_are_kept(library: Library, run: Run, t
     own = tmp_path / "trial" / "arms" / "real" / "seconds.json"
     assert set(read_json(own)) == {"train", "evaluate"}
     before = own.read_bytes()
+    both = tmp_path / "trial" / "seconds.json"
+    write_json(both, {"fit": 900.0, "gan": 80.0})
     run("real", "real+gan")
     assert own.read_bytes() == before
+    assert read_json(both)["fit"] >= 900 and read_json(both)["gan"] >= 80
 
 
 def test_results_hold_a_trial_an_arm_and_no_verdict(library: Library, run: Run, tmp_path: Path) -> None:
