@@ -31,7 +31,7 @@ from flawsmith.segment.benchmark.run import run
 from flawsmith.segment.benchmark.setting import SETTING
 
 HERE = Path(__file__).parent
-WIDE = 1200  # px, of a picture of the page
+WIDE = 1000  # px, of a picture of the page
 MUCH = 0.08  # pixel average precision: the most that is asked of a painter
 PARTS = {"fit": "fit", "gan": "paint", "train": "train", "evaluate": "evaluate"}  # of a trial, as its seconds name them
 INTRODUCTION = """# Results on real parts
@@ -193,7 +193,8 @@ def scores(outcome: Outcome) -> str:
 def cost(folder: Path) -> str:
     """How long the parts of a trial took, in the median."""
     known = [read_json(path) for path in sorted((folder / "trials").glob("seed-*/real-*/**/seconds.json"))]
-    took = {part: float(np.median([one[name] for one in known if name in one])) for name, part in PARTS.items()}
+    seconds = {part: [one[name] for one in known if name in one] for name, part in PARTS.items()}
+    took = {part: float(np.median(some)) for part, some in seconds.items() if some}
     each, minutes = ", ".join(f"{part} {took[part]:.0f} s" for part in took), sum(took.values()) / 60
     return f"A trial, in the median and with whatever else the machine did: {each}, together {minutes:.1f} min."
 
@@ -222,7 +223,8 @@ def pictures(product: Product, folder: Path, outcome: Outcome, whom: str) -> lis
     pool = Split.load(folder / "splits" / f"seed-{seed}.json").pool(read(product.folder))
     preview(cell / "fit", [record for record in pool if record.good], sheet, 0, pick_device("cpu"))
     text = [f"Real defects, painted ones and their masks:\n\n![painted](pictures/{sheet.name})"]
-    arm = [arm for arm in outcome.arms if "gan" in arm][-1]
+    here = [one["arm"] for one in outcome.trials if (one["seed"], one["real"]) == (seed, real)]
+    arm = [arm for arm in outcome.arms if "gan" in arm and arm in here][-1]
     for overlay in sorted((cell / "arms" / arm / "eval" / "overlays").glob("*.png")):
         copy = HERE / "pictures" / f"{product.name}_{overlay.name}"
         shrink(overlay, copy)
