@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from flawsmith.segment.predict import PredictConfig
     from flawsmith.segment.stream import Policy
 
+threshold = click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability of a defect."
+)
+min_area = click.option(
+    "--min-area", type=click.IntRange(min=1), default=1, show_default=True, help="Pixels of the least defect."
+)
 choosing = stack(
     click.option(
         "--model",
@@ -64,12 +70,8 @@ class Predicting:
 predicting = bundle(
     "predicting",
     Predicting,
-    click.option(
-        "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability of a defect."
-    ),
-    click.option(
-        "--min-area", type=click.IntRange(min=1), default=1, show_default=True, help="Pixels of the least defect."
-    ),
+    threshold,
+    min_area,
     click.option(
         "--to",
         type=click.Choice(["jsonl", "coco", "cvat", "png"]),
@@ -144,10 +146,6 @@ explaining = bundle(
         "--rows", type=click.IntRange(min=1), default=12, show_default=True, help="Of each kind that are explained."
     ),
     click.option("--layer", metavar="NAME", help="Of Grad-CAM.", show_default="the last of the coarsest maps"),
-    click.option(
-        "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Probability of a defect."
-    ),
-    click.option(
-        "--min-area", type=click.IntRange(min=1), default=1, show_default=True, help="Pixels of the least defect."
-    ),
+    threshold,
+    min_area,
 )
