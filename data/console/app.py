@@ -24,7 +24,7 @@ class App(click.Group):
     """The group: what a user can mend becomes one line, Ctrl-C a hint; any other exception is a bug, and is shown."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of the work, which is that of this file."""
+        """The commands in the order of the work, in which cli.py defines them."""
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -123,9 +123,8 @@ def data_set(command: Callable[..., Any]) -> Any:
         from flawsmith.data.formats.reading import Reading, Source
 
         own = {one.name: values.pop(one.name) for one in fields(Reading)}
-        source = (
-            folder if isinstance(folder, Source) else Source(folder, Reading(**own))
-        )  # one command may call another
+        # A Source already where one command calls another.
+        source = folder if isinstance(folder, Source) else Source(folder, Reading(**own))
         return command(*arguments, folder=source, **values)
 
     return stack(folder, *reading)(sourced)
