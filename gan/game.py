@@ -6,7 +6,7 @@ loss is a mean over items, so that the losses of the shares, weighted by their s
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from flawsmith.gan.appearance import NOISE, Appearance, appearance_size
 from flawsmith.gan.diffaug import apply_jitter, sample_jitter
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig
 from flawsmith.gan.generator import Generator, GeneratorConfig, compose
-from flawsmith.gan.losses import gradients, masked_l1, relativistic, smoothness
+from flawsmith.gan.losses import difference, relativistic, smoothness
+from flawsmith.gan.sketch import sketch
 
 Terms = tuple[Tensor, dict[str, float]]  # a loss, and what it is made of
 
@@ -26,7 +27,7 @@ class GameConfig:
     """The weights of the terms; chosen by eye, and none left out by itself yet to see what it does."""
 
     reconstruct: float = 8.0  # paired branch: L1 in the mask, of values and of gradients
-    appearance: float = 0.5  # what was asked for must be measured in what was painted: else the latent is ignored
+    appearance: float = 1.0  # what was asked for must be measured in what was painted: else the latent is ignored
     smooth: float = 0.1  # slope penalty on real and painted patches (R1 + R2)
     smooth_every: int = 4  # steps from one to the next, which counts that much more (Karras et al. 2020)
     sigma: float = 0.03  # step of that penalty, in image units: about the noise of a camera
@@ -48,15 +49,19 @@ class Real:
 
 @dataclass(frozen=True)
 class Blank:
-    """Clean patches to paint on: clean (N, C, H, W), mask (N, 1, H, W), defect (N,) long."""
+    """Clean patches to paint on: clean (N, C, H, W), mask (N, 1, H, W), defect (N,) long.
+
+    The start (N, C, H, W) shows a real defect in that shape there.
+    """
 
     clean: Tensor
     mask: Tensor
     defect: Tensor
+    start: Tensor
 
     def to(self, device: torch.device) -> "Blank":
         """The same on `device`."""
-        return Blank(self.clean.to(device), self.mask.to(device), self.defect.to(device))
+        return Blank(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class Game(nn.Module):
@@ -72,13 +77,15 @@ class Game(nn.Module):
     def paint(self, real: Real, blank: Blank, rng: torch.Generator, share: Share) -> "Painted":
         """Both branches in one pass: real defects repainted from their own latent, clean patches from mixtures."""
         own = self.appearance(real.image, real.healed, real.mask, real.defect)
-        drawn = self.mix(own, real.defect, rng, share)
+        mixed = self.mix(own, real.defect, rng, share)
         clean = torch.cat([real.healed, blank.clean])
         mask = torch.cat([real.mask, blank.mask])
         defect = torch.cat([real.defect, blank.defect])
-        latent = torch.cat([own, drawn])
+        latent = torch.cat([own, mixed])
         latent = latent + NOISE * normal_like(latent, rng, share)
-        content, alpha = self.generator(clean, mask, defect, latent, normal_like(mask, rng, share))
+        doubt = normal_like(latent[:, :2], rng, share)
+        start = sketch(torch.cat([real.image, blank.start]), clean, mask, doubt, normal_like(mask, rng, share))
+        content, alpha = self.generator(clean, mask, defect, latent, normal_like(mask, rng, share), start)
         return Painted(compose(clean, content, alpha), clean, mask, defect, latent)
 
     def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator, share: Share) -> Tensor:
@@ -149,12 +156,12 @@ class Game(nn.Module):
             fake = self.judge(painted.image, painted.mask, painted.defect, rng, share)
         game = relativistic(fake, good.repeat(2, 1))
         copy, original = painted.image[:count], real.image
-        rebuilt = masked_l1(copy, original, real.mask) + masked_l1(gradients(copy), gradients(original), real.mask)
+        rebuilt, unpainted = (difference(one, original, real.mask) for one in (copy, real.healed))
         fresh, clean, mask = painted.image[count:], painted.clean[count:], painted.mask[count:]
         seen = self.appearance(fresh, clean, mask, painted.defect[count:])
         shown = (seen - painted.latent[count:]).abs().mean()
         loss = game + weights.reconstruct * rebuilt + weights.appearance * shown
-        parts = {"g_game": game, "rebuilt": rebuilt, "shown": shown}
+        parts = {"g_game": game, "rebuilt": rebuilt, "unpainted": unpainted, "shown": shown}
         return loss, {name: value.item() for name, value in parts.items()}
 
 

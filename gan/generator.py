@@ -1,4 +1,4 @@
-"""The painter's network: a clean patch, a mask, a class and a latent give a defect's pixels and a soft alpha."""
+"""The painter's network: a clean patch, a mask, a sketch, a class and a latent give a defect's pixels and alpha."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,7 +33,7 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        widths, inputs = config.widths, 4 * (config.channels + 3)
+        widths, inputs = config.widths, 4 * (2 * config.channels + 3)
         self.embed = nn.Embedding(config.classes, config.style)
         self.style = nn.Sequential(
             nn.Linear(config.latent + config.style, config.style),
@@ -53,18 +53,20 @@ class Generator(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(
-        self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor
+        self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor, start: Tensor
     ) -> tuple[Tensor, Tensor]:
         """A defect's own pixels and how far they cover the clean ones: compose() puts them on.
 
-        clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal.
+        clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal,
+        start (N, C, H, W): what it begins with on the part, see sketch.py.
         Returns content (N, C, H, W) and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
         # In units of the light around, in each channel: on a darker part a defect is darker in proportion, and under
         # yellower light yellower, whatever was trained on (von Kries).
         around = light_around(clean, mask)
         style = self.style(torch.cat([latent, self.embed(defect)], 1))
-        x = torch.cat([(clean / around - 1).clamp(-1, 2), 2 * mask - 1, distance_channel(mask), noise], 1)
+        seen = [(pixels / around - 1).clamp(-1, 2) for pixels in (clean, start)]
+        x = torch.cat([*seen, 2 * mask - 1, distance_channel(mask), noise], 1)
         x = self.stem(F.pixel_unshuffle(x, 2))
         skips: list[Tensor] = []
         for level, block in enumerate(self.down_blocks):
@@ -77,10 +79,10 @@ class Generator(nn.Module):
             x = F.interpolate(up(x), scale_factor=2.0, mode="nearest") + skips.pop()
             x = block(x, style)
         out = unchequer(F.pixel_shuffle(self.head(F.leaky_relu(self.norm(x), 0.2)), 2).float())
-        # It starts as the clean part itself: grain that runs through a stain need not be painted again. What is darker
-        # has less of every colour: taken away in equal amounts, the last that is left of warm steel is red.
+        # It begins with what a real defect looks like, and changes that. What is darker has less of every colour: taken
+        # away in equal amounts, the last that is left of warm steel is red.
         shade, tint = torch.tanh(out[:, :1]), torch.tanh(out[:, 1:-1])
-        content = clean * (1 - F.relu(-shade)) + around * (BRIGHTEST * F.relu(shade) + TINT * tint)
+        content = start * (1 - F.relu(-shade)) + around * (BRIGHTEST * F.relu(shade) + TINT * tint)
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.

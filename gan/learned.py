@@ -12,9 +12,12 @@ from flawsmith.data.checkpoint import fill, load
 from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.errors import UserError
 from flawsmith.data.seeds import rng
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.generator import STRIDE, Generator, GeneratorConfig
 from flawsmith.gan.latents import Latents
 from flawsmith.gan.painter import Job, Paint
+from flawsmith.gan.sketch import sketch
+from flawsmith.gan.transplant import transplant
 
 
 class LearnedPainter:
@@ -22,15 +25,15 @@ class LearnedPainter:
 
     name = "gan"
 
-    def __init__(self, generator: Generator, latents: Latents, device: torch.device) -> None:
+    def __init__(self, generator: Generator, latents: Latents, bank: Bank, device: torch.device) -> None:
         self.generator = generator.to(device, memory_format=memory_format(device)).eval()  # type: ignore[call-overload]
-        self.latents, self.device = latents, device
+        self.latents, self.bank, self.device = latents, bank, device
         self.blend = {"reach": generator.config.reach, "alpha": "painted"}
         # A batch is always this long, filled up with zeros, so that a kernel chosen by size cannot change a pixel.
         self.together = 16 if device.type == "cuda" else 1
 
     @classmethod
-    def load(cls, path: Path, device: torch.device) -> "LearnedPainter":
+    def load(cls, path: Path, bank: Bank, device: torch.device) -> "LearnedPainter":
         """From a run's generator.safetensors; raises UserError where it is missing, altered or of another shape."""
         tensors, about = load(path, ("latents.mean", "latents.defect"))
         try:
@@ -41,7 +44,7 @@ class LearnedPainter:
         prefix = "generator."
         fill(generator, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, path)
         parts = (tensors[f"latents.{name}"] for name in ("mean", "defect"))
-        return cls(generator, Latents(*parts), device)
+        return cls(generator, Latents(*parts), bank, device)
 
     def paint(self, jobs: Sequence[Job]) -> list[Paint]:
         """Paint every window; jobs of one size go together."""
@@ -63,18 +66,26 @@ class LearnedPainter:
         mask = self.stack([torch.from_numpy(job.mask[None].astype(np.float32)) for job in jobs])
         defect = torch.zeros(self.together, dtype=torch.long)
         latent = torch.zeros(self.together, self.latents.mean.shape[1])
-        noise = torch.zeros_like(mask)
+        start = self.stack([self.start(job) for job in jobs])
+        noise, grain, doubt = torch.zeros_like(mask), torch.zeros_like(mask), torch.zeros(self.together, 2)
         for index, job in enumerate(jobs):
             random = rng(job.seed[0], "look", *job.seed[1:])
             defect[index] = job.defect
             latent[index] = torch.from_numpy(self.latents.draw(job.defect, random, job.shape.first))
-            noise[index] = torch.from_numpy(random.standard_normal(noise.shape[1:], np.float32))
+            for plane in (noise, grain, doubt):
+                plane[index] = torch.from_numpy(random.standard_normal(plane.shape[1:], np.float32))
         with autocast(self.device):
-            moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise))
+            start = sketch(start, clean, mask, doubt, grain)
+            moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise, start))
             content, alpha = self.generator(*moved)
         pixels = content.float().cpu().numpy().transpose(0, 2, 3, 1)[:, :height, :width]
         opacity = alpha.float().cpu().numpy()[:, 0, :height, :width]
         return [Paint(pixels[index], opacity[index]) for index in range(len(jobs))]
+
+    def start(self, job: Job) -> Tensor:
+        """What the network begins with: a real defect in the job's shape, its pixels moved about; (C, h, w)."""
+        pixels, _ = transplant(job, self.bank, rng(job.seed[0], "stir", *job.seed[1:]))
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
     def stack(self, images: list[Tensor]) -> Tensor:
         """Images (C, H, W) as a full micro-batch whose sides the network can halve, continued at the border."""

@@ -31,6 +31,11 @@ def masked_l1(painted: Tensor, real: Tensor, mask: Tensor, reach: int = 3) -> Te
     return ((painted - real).abs() * weight).sum((1, 2, 3)).div(area).mean()
 
 
+def difference(painted: Tensor, real: Tensor, mask: Tensor) -> Tensor:
+    """masked_l1 of the values and of their gradients: (N, C, H, W) -> scalar."""
+    return masked_l1(painted, real, mask) + masked_l1(gradients(painted), gradients(real), mask)
+
+
 def gradients(image: Tensor) -> Tensor:
     """Horizontal and vertical differences, stacked as channels, same size: (N, C, H, W) -> (N, 2C, H, W)."""
     padded = F.pad(image, (0, 1, 0, 1), mode="replicate")

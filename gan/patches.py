@@ -15,8 +15,10 @@ from flawsmith.data.seeds import rng
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.game import Blank, Real
 from flawsmith.gan.instance import Instance
+from flawsmith.gan.painter import Job
 from flawsmith.gan.placement import sample_place
 from flawsmith.gan.shapes import draw_shape, sample_shape
+from flawsmith.gan.transplant import transplant
 
 Array = NDArray[np.float32]
 ALL = slice(None)
@@ -103,41 +105,45 @@ class BlankPatches:
     ) -> None:
         """`count` patches, of which each process of the group draws its share for all."""
         self.seed = seed
-        self.of_class: dict[int, list[tuple[Array, NDArray[np.bool_]]]] = {}
+        self.of_class: dict[int, list[tuple[Array, NDArray[np.bool_]]]] = {}  # clean and start (P, P, 2C), mask
         present = sorted({instance.defect for instance in bank.instances})
         share = group.share(count)
-        cleans = torch.zeros(share.size, patch, patch, bank.channels)
+        planes = torch.zeros(share.size, patch, patch, 2 * bank.channels)
         masks = torch.zeros(share.size, patch, patch, dtype=torch.uint8)  # empty: no part had room
         for row, index in enumerate(range(count)[share.rows]):
             found = blank_patch(bank, good, present[index % len(present)], patch, rng(seed, "blank patch", index))
             if found is not None:
-                cleans[row], masks[row] = map(torch.from_numpy, found)
-        for index, (clean, mask) in enumerate(zip(share.whole(cleans), share.whole(masks).bool(), strict=True)):
+                planes[row], masks[row] = map(torch.from_numpy, found)
+        for index, (both, mask) in enumerate(zip(share.whole(planes), share.whole(masks).bool(), strict=True)):
             if mask.any():
-                self.of_class.setdefault(present[index % len(present)], []).append((clean.numpy(), mask.numpy()))
+                self.of_class.setdefault(present[index % len(present)], []).append((both.numpy(), mask.numpy()))
         for defect in present:
             # No good part has room for this class: its own healed surroundings have to do.
             if defect not in self.of_class:
                 self.of_class[defect] = [healed_patch(bank.instances[i], patch) for i in bank.members[defect]]
 
-    def batch(self, step: int, defects: torch.Tensor, start: int = 0) -> Blank:
-        """One patch for each wanted class (N,), of which the first is number `start` of its batch."""
-        cleans, masks = [], []
-        for index, defect in enumerate(defects.tolist(), start):
+    def batch(self, step: int, defects: torch.Tensor, first: int = 0) -> Blank:
+        """One patch for each wanted class (N,), of which the first one is number `first` of its batch."""
+        planes, masks = [], []
+        for index, defect in enumerate(defects.tolist(), first):
             random = rng(self.seed, "blank batch", step, index)
             pool = self.of_class[defect]
-            clean, mask = pool[int(random.integers(len(pool)))]
+            both, mask = pool[int(random.integers(len(pool)))]
             if random.random() < 0.5:
-                clean, mask = clean[:, ::-1], mask[:, ::-1]
-            cleans.append(torch.from_numpy(np.ascontiguousarray(clean.transpose(2, 0, 1))))
+                both, mask = both[:, ::-1], mask[:, ::-1]
+            planes.append(torch.from_numpy(np.ascontiguousarray(both.transpose(2, 0, 1))))
             masks.append(torch.from_numpy(np.ascontiguousarray(mask[None].astype(np.float32))))
-        return Blank(torch.stack(cleans), torch.stack(masks), defects)
+        clean, start = torch.stack(planes).chunk(2, 1)
+        return Blank(clean, torch.stack(masks), defects, start)
 
 
 def blank_patch(
     bank: Bank, good: Sequence[Record], defect: int, patch: int, random: np.random.Generator, tries: int = 8
 ) -> tuple[Array, NDArray[np.bool_]] | None:
-    """A clean (P, P, C) patch and a (P, P) mask where a defect of this class could sit; None if no part has room."""
+    """A place where a defect of this class could sit; None if no part has room.
+
+    The patch clean, and with a real defect in the new shape (P, P, 2C); the mask (P, P).
+    """
     for _ in range(tries):
         record = good[int(random.integers(len(good)))]
         clean = to_float(read_image(record.image), bank.channels).transpose(1, 2, 0)
@@ -146,17 +152,20 @@ def blank_patch(
         if place is None:
             continue
         mask = place.mask(clean.shape)
+        job = Job(clean, mask, defect, place.shape.params, place.top, place.left, ())
+        start, _ = transplant(job, bank, random)
         rows, columns = np.nonzero(mask)
         at = int(random.integers(len(rows)))
-        return window(clean, mask, int(rows[at]), int(columns[at]), patch)
+        return window(np.dstack([clean, start]), mask, int(rows[at]), int(columns[at]), patch)
     return None
 
 
 def healed_patch(instance: Instance, patch: int) -> tuple[Array, NDArray[np.bool_]]:
-    """The healed surroundings (P, P, C) and the mask (P, P) of a real defect."""
+    """A real defect healed, and as it is (P, P, 2C); its mask (P, P)."""
     rows, columns = np.nonzero(instance.mask)
     middle = len(rows) // 2
-    return window(instance.healed, instance.mask, int(rows[middle]), int(columns[middle]), patch)
+    planes = np.dstack([instance.healed, instance.image])
+    return window(planes, instance.mask, int(rows[middle]), int(columns[middle]), patch)
 
 
 def window(clean: Array, mask: NDArray[np.bool_], row: int, column: int, patch: int) -> tuple[Array, NDArray[np.bool_]]:

@@ -46,7 +46,7 @@ class Run:
         from flawsmith.gan.learned import LearnedPainter
 
         makers: dict[str, Callable[[Bank], Painter]] = {"paste": Paste, "poisson": Poisson, "procedural": Procedural}
-        return LearnedPainter.load(self.files(name)[1], device) if name == "gan" else makers[name](self.bank)
+        return LearnedPainter.load(self.files(name)[1], self.bank, device) if name == "gan" else makers[name](self.bank)
 
     def fingerprint(self, painter: str) -> str:
         """The checksums of what the painter is made of."""

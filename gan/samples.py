@@ -9,6 +9,7 @@ from torch import Tensor
 from flawsmith.data.image import to_uint, write_image
 from flawsmith.gan.generator import compose
 from flawsmith.gan.patches import BlankPatches, RealPatches
+from flawsmith.gan.sketch import sketch
 from flawsmith.gan.trainer import Trainer
 
 
@@ -23,16 +24,17 @@ def write_samples(path: Path, trainer: Trainer, reals: RealPatches, blanks: Blan
     own = trainer.game.appearance(real.image, real.healed, real.mask, real.defect)
     other = own.roll(len(set(real.defect.tolist())), 0)
 
-    def painted(clean: Tensor, mask: Tensor, latent: Tensor) -> Tensor:
-        return compose(clean, *trainer.average(clean, mask, real.defect, latent, noise))
+    def painted(clean: Tensor, mask: Tensor, latent: Tensor, start: Tensor) -> Tensor:
+        start = sketch(start, clean, mask, noise[:, 0, 0, :2], noise.flip(0))
+        return compose(clean, *trainer.average(clean, mask, real.defect, latent, noise, start))
 
     rows = [
         real.image,
         real.healed,
-        painted(real.healed, real.mask, own),
+        painted(real.healed, real.mask, own, real.image),
         blank.clean,
-        painted(blank.clean, blank.mask, own),
-        painted(blank.clean, blank.mask, other),
+        painted(blank.clean, blank.mask, own, blank.start),
+        painted(blank.clean, blank.mask, other, blank.start),
         blank.mask.expand_as(blank.clean),
     ]
     path.parent.mkdir(exist_ok=True)

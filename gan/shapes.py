@@ -9,6 +9,7 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import PAD, ShapeParams, draw_canvas, sample_field
 from flawsmith.gan.instance import Instance, Sides
 from flawsmith.gan.region import Mask, bounding_box
+from flawsmith.gan.sketch import stirred
 
 SMALLEST, LARGEST = 0.7, 1.4  # times the class's smallest and largest area: the range of new areas
 
@@ -85,15 +86,18 @@ def draw_shape(params: ShapeParams, bank: Bank) -> Shape:
     return shape if params.crop is None else crop(shape, *params.crop)
 
 
-def source_coordinates(params: ShapeParams, bank: Bank) -> NDArray[np.float32]:
+def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generator | None = None) -> NDArray[np.float32]:
     """Where in the first defect's window each pixel of the shape, and PAD px around it, comes from.
 
     (2, h + 2 PAD, w + 2 PAD) rows and columns. Pixels keep their depth: the shape's rim comes from the defect's rim.
+    With `stir` they are moved about within that.
     """
     canvas = draw_canvas(params, bank)
     rows, columns = canvas.box
     window = slice(rows.start - PAD, rows.stop + PAD), slice(columns.start - PAD, columns.stop + PAD)
     source = canvas.source[:, window[0], window[1]]
+    if stir is not None:
+        source = source + stirred(source.shape[1:], int(canvas.mask.sum()), stir)
     distance = bank.instances[params.first].distance
     own = sample_field(distance.values, distance, source)
     wanted = canvas.values[window] / np.float32(params.scale)

@@ -18,8 +18,9 @@ from flawsmith.gan.transfer import Origin, discriminator_levels, generator_level
 
 WARMUP = 30  # steps: Adam's first ones are large whatever the gradient
 PATIENCE = 5  # skipped steps in a row before the run counts as diverged
+FAINTEST = 0.01  # that error of a defect that is hardly one; the lowest of magnetic tiles is about 0.05
 MEMORY = 0.9  # of the average that is watched: about ten steps
-RUINED = 2.0  # times the lowest average of the rebuilding error; healthy runs have stayed below 1.2
+RUINED = 1.5  # times the error of painting nothing at all, that of rebuilding; healthy runs stay below 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Trainer:
             self.game.discriminator, discriminator_levels(self.game.discriminator), config.critic_rate
         )
         self.skipped = 0
-        self.watched = torch.tensor([torch.nan, torch.inf])  # rebuilding error: its average, and the lowest of that
+        self.watched = math.nan  # rebuilding error, over that of painting nothing: its average
 
     def _optimiser(self, network: nn.Module, levels: Levels, rate: float) -> torch.optim.Adam:
         """Of what learns in a network; what is frozen is held."""
@@ -111,8 +112,8 @@ class Trainer:
         healthy = self.update(self.painter, loss) and healthy
         parts, more = self.share.means(parts), self.share.means(more)
         self.skipped = 0 if healthy else self.skipped + 1
-        self.watch(more["rebuilt"])
-        if self.skipped >= PATIENCE or self.watched[0] > RUINED * self.watched[1]:
+        self.watch(more["rebuilt"] / max(more["unpainted"], FAINTEST))
+        if self.skipped >= PATIENCE or self.watched > RUINED:
             raise Diverged
         self.track(step)
         return {**parts, **more, "skipped": float(not healthy)}
@@ -133,10 +134,8 @@ class Trainer:
 
     def watch(self, error: float) -> None:
         """Take in a step's rebuilding error: losses that stay finite can still run away."""
-        average, lowest = self.watched.tolist()
         if math.isfinite(error):
-            average = error if math.isnan(average) else MEMORY * average + (1 - MEMORY) * error
-            self.watched = torch.tensor([average, min(lowest, average)])
+            self.watched = error if math.isnan(self.watched) else MEMORY * self.watched + (1 - MEMORY) * error
 
     def set_rates(self, step: int) -> None:
         """A short rise, then constant, then a straight fall to a tenth over the last third: the average settles."""
@@ -164,7 +163,7 @@ class Trainer:
         for label, optimiser in (("painter", self.painter), ("critic", self.critic)):
             for index, entry in optimiser.state_dict()["state"].items():
                 tensors |= {f"{label}.{index}.{name}": value for name, value in entry.items()}
-        tensors["watched.error"] = self.watched.nan_to_num(-1.0, posinf=-1.0)  # nothing yet
+        tensors["watched.error"] = torch.tensor(-1.0 if math.isnan(self.watched) else self.watched, dtype=torch.float64)
         return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -174,8 +173,8 @@ class Trainer:
         for name, value in tensors.items():
             room, rest = name.split(".", 1)
             part[room][rest] = value
-        seen = part["watched"]["error"]
-        self.watched = seen.clone() if seen[0] >= 0 else torch.tensor([torch.nan, torch.inf])
+        seen = part["watched"]["error"].item()
+        self.watched = seen if seen >= 0 else math.nan  # nothing yet
         self.game.load_state_dict(part["game"])
         self.average.load_state_dict(part["average"])
         for label, optimiser in (("painter", self.painter), ("critic", self.critic)):

@@ -118,10 +118,10 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor], adapt: Adapt, file: 
 
 
 def _of_generator(change: Change) -> Adapt:
-    """Stem and head work on 2 × 2 px; the stem sees mask, depth and noise too, the head writes shade, tint, alpha."""
+    """Stem and head work on 2 × 2 px: part, sketch, then mask, depth and noise; and shade, tint, alpha."""
     return {
         "embed.weight": change.classes,
-        "stem.weight": lambda weight: change.inputs(weight, each=4, others=3),
+        "stem.weight": lambda weight: change.inputs(weight, each=4, images=2, others=3),
         "style.0.weight": lambda weight: _latents(weight, change),
         "head.weight": lambda weight: change.outputs(weight, each=4, first=1, others=1),
         "head.bias": lambda weight: change.outputs(weight, each=4, first=1, others=1),

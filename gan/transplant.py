@@ -12,13 +12,14 @@ from flawsmith.gan.shapes import source_coordinates
 DIMMEST, BRIGHTEST = 0.4, 2.5  # how much the light may be changed
 
 
-def transplant(job: Job, bank: Bank) -> tuple[Pixels, Mask]:
+def transplant(job: Job, bank: Bank, stir: np.random.Generator | None = None) -> tuple[Pixels, Mask]:
     """The window (h, w, C) with the warped pixels of the real defect, and where they are known (h, w).
 
     They reach PAD px beyond the mask. Each channel is multiplied so that what surrounds the mask keeps its brightness.
+    With `stir` its pixels are moved about, and no copy is left: see sketch.py.
     """
     source = bank.instances[job.shape.first]
-    coordinates = source_coordinates(job.shape, bank)
+    coordinates = source_coordinates(job.shape, bank, stir)
     top, left = job.top - PAD, job.left - PAD
     height, width = job.mask.shape
     rows = slice(max(top, 0), min(top + coordinates.shape[1], height))

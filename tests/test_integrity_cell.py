@@ -18,6 +18,7 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.blend import feather
 from flawsmith.gan.fit import fit
 from flawsmith.gan.gate import GateConfig
+from flawsmith.gan.integrity.painted import Picture
 from flawsmith.gan.paste import FEATHER
 from flawsmith.gan.production.config import GenerateConfig
 from flawsmith.gan.production.generate import generate
@@ -25,6 +26,7 @@ from flawsmith.gan.trainer import FitConfig
 from flawsmith.segment.benchmark import integrity as module
 from flawsmith.segment.benchmark.distance import Yardstick, crop, halves, kernel_distance, real_defects, spread
 from flawsmith.segment.benchmark.integrity import judge_cell
+from flawsmith.segment.benchmark.known import known_again, seen
 from flawsmith.segment.benchmark.sham import LIMIT, Sham, fired, sham_pastes, shams
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.unet import UNet
@@ -146,8 +148,9 @@ def cell(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             pass
     torch.manual_seed(0)
     model = Segmenter.of(UNet(1, 2, (8, 8)), ("pit", "scratch"), 1, CPU)
-    (folder / "arms" / "real+gan" / "model").mkdir(parents=True)
-    model.save(folder / "arms" / "real+gan" / "model" / MODEL, {})
+    for arm in ("real", "real+gan"):
+        (folder / "arms" / arm / "model").mkdir(parents=True)
+        model.save(folder / "arms" / arm / "model" / MODEL, {})
     return folder
 
 
@@ -158,6 +161,29 @@ class Eye:
 
     def look(self, image: np.ndarray, box: Box) -> np.ndarray:
         return np.array([image[box.slices].mean() / 255, image.std() / 255])
+
+
+class Darkness:
+    """A network that knows dark pits."""
+
+    classes, channels = ("pit",), 1
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        return (image[None, :, :, 0] < 100).astype(np.float32)
+
+
+def painted(level: int) -> Picture:
+    clean, mask = np.full((40, 40, 1), 150, np.uint8), np.zeros((40, 40), bool)
+    mask[10:20, 10:20] = True
+    return Picture("a.png", clean, np.where(mask[..., None], np.uint8(level), clean), 0, (), (mask, ~mask))
+
+
+def test_paint_that_is_unlike_real_defects_is_not_known_again() -> None:
+    dark, bright = (list(seen(Darkness(), [painted(level)] * 3)) for level in (60, 240))
+    assert dark == [1, 0] * 3 and bright == [0, 0] * 3
+    assert known_again({"gan": dark, "paste": bright}).row()["detail"] == {"paste": 0}
+    assert known_again({"gan": dark}).passed and known_again({"gan": bright}).passed is False
+    assert known_again({"gan": [], "paste": dark}).passed is None
 
 
 def test_a_cell_is_judged_as_a_whole(cell: Path, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,11 +202,12 @@ def test_a_cell_is_judged_as_a_whole(cell: Path, parts: Path, monkeypatch: pytes
         "clean over healed",
         "latent heard",
         "sham pastes",
+        "known again",
     }
     assert figures["paint outside the mask"]["value"] == figures["paint outside the mask (paste)"]["value"] == 0
     assert figures["near-copies"]["detail"]["paste"] > 0.5
     assert set(figures["fill"]) == {"name", "value", "limit", "sense", "passed", "what", "detail"}
-    assert list(found["sham"]) == ["real+gan"] and found["notes"] == []
+    assert list(found["sham"]) == ["real", "real+gan"] and found["notes"] == []
     rows = {(row["painter"], row["class"]) for row in found["distance"]}
     assert rows == {(painter, name) for painter in ("gan", "paste") for name in ("pit", "scratch")}
     bank = Bank.load(cell / "fit" / "bank.safetensors")
@@ -212,7 +239,7 @@ def test_a_set_in_which_nothing_could_be_painted_gives_nulls(
 ) -> None:
     monkeypatch.setattr(module, "Eye", Eye)
     monkeypatch.setattr(module, "pictures", lambda *_: iter(()))
-    found = judge_cell(cell, parts, None, None, None, ("real+gan",), CPU, 0)
+    found = judge_cell(cell, parts, None, None, None, ("real", "real+gan"), CPU, 0)
     values = {figure["name"]: figure["value"] for figure in found["integrity"]}
     assert {name for name, value in values.items() if value is not None} <= {"clean over healed", "sham pastes"}
     assert found["gallery"] == [] and all(row["kid"] is None for row in found["distance"])

@@ -6,6 +6,7 @@ import torch
 
 from flawsmith.data.checkpoint import load, save
 from flawsmith.data.errors import UserError
+from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import ShapeParams
 from flawsmith.gan.generator import Generator, GeneratorConfig
 from flawsmith.gan.latents import Latents
@@ -16,12 +17,12 @@ SHAPE = ShapeParams(0, 0, 0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0, False, False)
 
 
 @pytest.fixture(scope="module")
-def painter() -> LearnedPainter:
+def painter(bank: Bank) -> LearnedPainter:
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(channels=1, classes=2, latent=4, widths=(8, 12, 16)))
     torch.nn.init.normal_(generator.head.weight, std=0.3)
     latents = Latents(torch.randn(6, 4), torch.tensor([0, 0, 0, 1, 1, 1]))
-    return LearnedPainter(generator, latents, torch.device("cpu"))
+    return LearnedPainter(generator, latents, bank, torch.device("cpu"))
 
 
 def job(index: int, size: tuple[int, int] = (45, 51)) -> Job:
@@ -65,9 +66,9 @@ def test_a_checkpoint_of_another_shape_is_refused(painter: LearnedPainter, tmp_p
     shape = {"channels": 3, "classes": 2, "latent": 4, "style": 64, "widths": [8, 12, 16], "reach": 2}
     save(tmp_path / "a.safetensors", tensors | painter.latents.tensors(), {"generator": shape})
     with pytest.raises(UserError, match="must be"):
-        LearnedPainter.load(tmp_path / "a.safetensors", torch.device("cpu"))
+        LearnedPainter.load(tmp_path / "a.safetensors", painter.bank, torch.device("cpu"))
     shape["channels"] = 1
     save(tmp_path / "b.safetensors", tensors | painter.latents.tensors(), {"generator": shape})
-    again = LearnedPainter.load(tmp_path / "b.safetensors", torch.device("cpu"))
+    again = LearnedPainter.load(tmp_path / "b.safetensors", painter.bank, torch.device("cpu"))
     assert np.array_equal(again.paint([job(0)])[0].painted, painter.paint([job(0)])[0].painted)
     assert load(tmp_path / "b.safetensors")[1]["generator"]["channels"] == 1

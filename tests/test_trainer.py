@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,9 @@ def patches(seed: int) -> tuple[Real, Blank]:
         mask[index, :, row : row + 10, column : column + 10] = 1
     defect = torch.tensor([0, 1, 0, 1])
     shade = torch.where(defect == 0, -0.3, 0.3)[:, None, None, None]
-    return Real(clean + shade * mask, clean, mask, defect), Blank(clean.flip(0, 2), mask.flip(0, 2), defect.flip(0))
+    real = Real(clean + shade * mask, clean, mask, defect)
+    mirrored = (one.flip(0, 2) for one in (clean, mask))
+    return real, Blank(*mirrored, defect.flip(0), real.image.flip(0, 2))
 
 
 def trainer(seed: int = 0, config: FitConfig = CONFIG) -> Trainer:
@@ -51,13 +54,15 @@ def levels(seed: int) -> tuple[Real, Blank]:
     real, blank = patches(seed)
     shade = torch.tensor([-0.4, -0.3, -0.2, -0.1])[:, None, None, None]
     nothing = torch.zeros_like(real.defect)
-    return replace(real, image=real.healed + shade * real.mask, defect=nothing), replace(blank, defect=nothing)
+    real = replace(real, image=real.healed + shade * real.mask, defect=nothing)
+    return real, replace(blank, defect=nothing, start=real.image.flip(0, 2))
 
 
 def paint(made: Trainer, blank: Blank, latent: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         noise = torch.zeros_like(blank.mask)
-        return compose(blank.clean, *made.game.generator(blank.clean, blank.mask, blank.defect, latent, noise))
+        asked = blank.clean, blank.mask, blank.defect, latent, noise, blank.start
+        return compose(blank.clean, *made.game.generator(*asked))
 
 
 def obedience(made: Trainer) -> float:
@@ -80,7 +85,7 @@ def test_the_paint_follows_its_latent_because_it_is_held_to_it() -> None:
         for step in range(60):
             made.step(step, *levels(step))
         found.append(obedience(made))
-    assert found[0] > 0.5 and found[1] < 0.25
+    assert found[0] > 0.35 and found[1] < 0.1
 
 
 def test_a_resumed_run_continues_to_the_bit() -> None:
@@ -134,10 +139,10 @@ def test_a_run_that_runs_away_with_finite_losses_is_noticed() -> None:
 def test_what_was_watched_is_part_of_the_state() -> None:
     made, other = trainer(), trainer()
     other.restore(made.state())
-    assert other.watched.isnan()[0] and other.watched[1] == torch.inf
+    assert math.isnan(other.watched)
     made.step(0, *patches(0))
     other.restore(made.state())
-    assert torch.equal(made.watched, other.watched) and other.watched[0] > 0
+    assert made.watched == other.watched > 0
 
 
 @pytest.mark.parametrize("wrong", [{"patch": 50}, {"patch": 24}, {"steps": -1}, {"batch": 0}])

@@ -76,22 +76,24 @@ def coloured(latents: Tensor) -> Tensor:
     return torch.cat([latents[:, :1], zeros, latents[:, 1:2], zeros, latents[:, 2:]], 1)
 
 
-def scene() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def scene() -> tuple[Tensor, ...]:
     random = torch.Generator().manual_seed(3)
     image = torch.rand(2, 1, 32, 32, generator=random)
     mask = torch.zeros(2, 1, 32, 32)
     mask[:, :, 8:20, 10:18] = 1
     latent, noise = torch.randn(2, 9, generator=random), torch.randn(2, 1, 32, 32, generator=random)
-    return image, mask, torch.tensor([0, 1]), latent, noise
+    return image, mask, torch.tensor([0, 1]), latent, noise, torch.rand(2, 1, 32, 32, generator=random)
 
 
 @torch.no_grad()
 def test_a_grey_part_gets_the_same_paint_and_verdict_in_rgb_and_back() -> None:
     grey = game(1, 2)
     rgb = moved(grey, 1, 3)
-    image, mask, defect, latent, noise = scene()
-    content, alpha = grey.generator(image, mask, defect, latent, noise)
-    colour, cover = rgb.generator(image.expand(-1, 3, -1, -1), mask, defect, coloured(latent), noise)
+    image, mask, defect, latent, noise, start = scene()
+    content, alpha = grey.generator(image, mask, defect, latent, noise, start)
+    colour, cover = rgb.generator(
+        image.expand(-1, 3, -1, -1), mask, defect, coloured(latent), noise, start.expand(-1, 3, -1, -1)
+    )
     assert torch.allclose(cover, alpha, atol=1e-5)
     assert torch.allclose(colour, content.expand(-1, 3, -1, -1), atol=1e-5)
     verdict = grey.discriminator(image, mask, defect)
@@ -105,10 +107,10 @@ def test_a_grey_part_gets_the_same_paint_and_verdict_in_rgb_and_back() -> None:
 def test_an_rgb_run_covers_and_judges_a_grey_part_as_before() -> None:
     rgb = game(3, 2)
     grey = moved(rgb, 3, 1)
-    image, mask, defect, latent, noise = scene()
+    image, mask, defect, latent, noise, start = scene()
     three = image.expand(-1, 3, -1, -1)
-    colour, cover = rgb.generator(three, mask, defect, coloured(latent), noise)
-    content, alpha = grey.generator(image, mask, defect, latent, noise)
+    colour, cover = rgb.generator(three, mask, defect, coloured(latent), noise, start.expand(-1, 3, -1, -1))
+    content, alpha = grey.generator(image, mask, defect, latent, noise, start)
     assert torch.allclose(alpha, cover, atol=1e-5)
     assert torch.allclose(content, colour.mean(1, keepdim=True), atol=0.02)  # tints that differ meet only nearly
     assert torch.allclose(grey.discriminator(image, mask, defect), rgb.discriminator(three, mask, defect), atol=1e-5)
@@ -253,7 +255,7 @@ def test_networks_of_other_widths_are_refused_by_the_first_weight(
     cut = {name: value[:16] if name == "generator.stem.weight" else value for name, value in tensors(run)}
     save(thin / GENERATOR, cut, load(run / GENERATOR)[1])
     with pytest.raises(
-        UserError, match=r"stem.weight must be \(32, 16, 3, 3\) in this network; found \(16, 16, 3, 3\)"
+        UserError, match=r"stem.weight must be \(32, 20, 3, 3\) in this network; found \(16, 20, 3, 3\)"
     ):
         list(fit(selection, starting(thin), tmp_path / "run", 0, CPU))
 

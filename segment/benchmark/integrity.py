@@ -29,9 +29,11 @@ from flawsmith.gan.painter import Painter
 from flawsmith.gan.run import Run
 from flawsmith.segment.across import material
 from flawsmith.segment.benchmark.distance import NETWORK, Eye, Yardstick, stacked
+from flawsmith.segment.benchmark.gains import REAL
+from flawsmith.segment.benchmark.known import known_again, seen
 from flawsmith.segment.benchmark.sham import fired, sham_pastes, shams
 from flawsmith.segment.material import Material
-from flawsmith.segment.model import load_model
+from flawsmith.segment.model import Model, load_model
 from flawsmith.segment.target import Target
 from flawsmith.segment.trial import ARMS
 
@@ -84,6 +86,11 @@ def judge_cell(
     sham = {arm: fired(load_model(path, device), shown) for arm, path in models.items() if path.exists()}
     figures = _figures(opened, sets, gallery, clean, device, seed)
     figures.append(sham_pastes(sham, [arm for arm in arms if ARMS[arm].painters]))
+    if REAL in arms and models[REAL].exists():
+        model = load_model(models[REAL], device)
+        figures.append(
+            known_again({name: _known(model, cell / "synthetic" / name, opened.bank, clean) for name in names})
+        )
     return {
         "integrity": [figure.row() for figure in figures],
         "distance": plain(_distances(data, sets, eye, real, seed) if eye else []),
@@ -104,6 +111,11 @@ def look(folder: Path, bank: Bank, good: Sequence[Record], gallery: Gallery, eye
             room = CROPS - len(features[picture.defect])
             features[picture.defect] += [eye.look(picture.after, spot.box) for spot in found[:room]]
     return Painted(folder, tuple(spots), tuple(map(gallery.nearest, spots[:COMPARED])), tuple(map(stacked, features)))
+
+
+def _known(model: Model, folder: Path, bank: Bank, good: Sequence[Record]) -> list[float]:
+    """How far a model sees each painted defect of a set."""
+    return list(seen(model, pictures(folder, bank, good, IMAGES)))
 
 
 def _eye(device: torch.device) -> tuple[Eye | None, list[str]]:

@@ -1,0 +1,85 @@
+import numpy as np
+import torch
+from torch import Tensor
+
+from flawsmith.gan.bank import Bank
+from flawsmith.gan.painter import Job
+from flawsmith.gan.shapes import draw_shape, sample_shape, source_coordinates
+from flawsmith.gan.sketch import GAIN, LEVEL, NOISE, sketch, stirred
+from flawsmith.gan.transplant import transplant
+
+
+def scene(count: int = 64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A square with a slope from dark to bright on grey; the grey; the square's mask; noise."""
+    random = torch.Generator().manual_seed(0)
+    mask = torch.zeros(count, 1, 40, 48)
+    mask[:, :, 10:30, 12:36] = 1
+    clean = torch.full_like(mask, 0.5)
+    noise = torch.randn(count, 1, 40, 48, generator=random)
+    return clean + mask * torch.linspace(-0.2, 0.1, 48), clean, mask, noise
+
+
+def test_without_doubt_and_noise_it_is_the_real_defect() -> None:
+    start, clean, mask, noise = scene()
+    assert torch.allclose(sketch(start, clean, mask, torch.zeros(64, 2), 0 * noise), start, atol=1e-6)
+
+
+def test_how_dark_and_how_strong_it_is_is_left_open() -> None:
+    start, clean, mask, noise = scene(3)
+    doubt = torch.tensor([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
+    plain, brighter, stronger = sketch(start, clean, mask, doubt, 0 * noise)[:, 0, 11:29, 13:35] - 0.5
+    assert torch.allclose(brighter - plain, (brighter - plain).mean().expand_as(plain), atol=1e-5)
+    strength = plain.square().mean().sqrt()
+    assert brighter.mean() - plain.mean() > 1.8 * LEVEL * strength
+    assert torch.allclose(stronger, np.exp(2 * GAIN) * plain, atol=1e-4)
+
+
+def test_its_noise_is_smooth_and_in_proportion_to_what_is_there() -> None:
+    start, clean, mask, noise = scene()
+    change = sketch(start, clean, mask, torch.zeros(64, 2), noise) - start
+    strength = (start - clean)[mask > 0].square().mean().sqrt()
+    assert 0.7 * NOISE < change[..., 12:28, 14:34].std() / strength < 1.3 * NOISE
+    assert (change[..., 12:28, 15:34] - change[..., 12:28, 14:33]).std() < 0.5 * change[..., 12:28, 14:34].std()
+    assert torch.allclose(sketch(clean, clean, mask, torch.ones(64, 2), noise), clean, atol=1e-6)
+
+
+def test_the_part_beside_the_defect_is_left_alone() -> None:
+    start, clean, mask, noise = scene(4)
+    change = sketch(start, clean, mask, torch.ones(4, 2), noise) - start
+    rows, columns = change.abs().amax((0, 1)).nonzero(as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 30, 11, 36)
+
+
+def test_colours_are_varied_together_and_stay_in_range() -> None:
+    start, clean, mask, noise = scene(8)
+    colours, greys = (torch.cat([one, 0.8 * one, 0.6 * one], 1) for one in (start, clean))
+    change = sketch(colours, greys, mask, torch.zeros(8, 2), noise) - colours
+    assert torch.allclose(change[:, 0], change[:, 2], atol=1e-5)
+    extreme = sketch(colours, greys, mask, 9 * torch.ones(8, 2), noise)
+    assert extreme.min() >= 0 and extreme.max() <= 1
+
+
+def test_pixels_are_moved_by_about_as_much_as_the_area_says() -> None:
+    for area, amount in ((9, 0.7), (400, 2.4), (40000, 4.0)):
+        moves = stirred((80, 90), area, np.random.default_rng(0))
+        assert moves.shape == (2, 80, 90) and 0.5 * amount < moves.std() < 1.1 * amount
+        assert np.abs(np.diff(moves, axis=2)).max() < 1.2  # smoothly: next to nothing is folded over
+
+
+def test_what_is_stirred_keeps_its_depth_and_is_no_copy(bank: Bank) -> None:
+    random = np.random.default_rng(0)
+    for defect in range(len(bank.classes)):
+        shape = draw_shape(sample_shape(bank, defect, random), bank)
+        mask = np.pad(shape.mask, 20)
+        clean = np.full((*mask.shape, bank.channels), 0.6, np.float32)
+        job = Job(clean, mask, defect, shape.params, 20, 20, ())
+        copy, _ = transplant(job, bank)
+        moved, _ = transplant(job, bank, np.random.default_rng(1))
+        again, _ = transplant(job, bank, np.random.default_rng(1))
+        other, _ = transplant(job, bank, np.random.default_rng(2))
+        assert np.array_equal(moved, again) and not np.array_equal(moved, other)
+        assert not np.allclose(moved[mask], copy[mask], atol=0.01)
+        assert abs(moved[mask].mean() - copy[mask].mean()) < 0.3 * abs(copy[mask].mean() - 0.6)  # still as dark
+        assert (
+            source_coordinates(shape.params, bank, random).shape[1:] == source_coordinates(shape.params, bank).shape[1:]
+        )
