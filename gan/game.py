@@ -15,9 +15,9 @@ from flawsmith.data.distributed import Share
 from flawsmith.gan.appearance import NOISE, Appearance, appearance_size
 from flawsmith.gan.diffaug import apply_jitter, sample_jitter
 from flawsmith.gan.discriminator import Discriminator, DiscriminatorConfig
+from flawsmith.gan.draft import varied
 from flawsmith.gan.generator import Generator, GeneratorConfig, compose
 from flawsmith.gan.losses import difference, relativistic, smoothness
-from flawsmith.gan.sketch import sketch
 
 Terms = tuple[Tensor, dict[str, float]]  # a loss, and what it is made of
 
@@ -51,13 +51,13 @@ class Real:
 class Blank:
     """Clean patches to paint on: clean (N, C, H, W), mask (N, 1, H, W), defect (N,) long.
 
-    The start (N, C, H, W) shows a real defect in that shape there.
+    The draft (N, C, H, W) shows a real defect in that shape there.
     """
 
     clean: Tensor
     mask: Tensor
     defect: Tensor
-    start: Tensor
+    draft: Tensor
 
     def to(self, device: torch.device) -> "Blank":
         """The same on `device`."""
@@ -84,8 +84,8 @@ class Game(nn.Module):
         latent = torch.cat([own, mixed])
         latent = latent + NOISE * normal_like(latent, rng, share)
         doubt = normal_like(latent[:, :2], rng, share)
-        start = sketch(torch.cat([real.image, blank.start]), clean, mask, doubt, normal_like(mask, rng, share))
-        content, alpha = self.generator(clean, mask, defect, latent, normal_like(mask, rng, share), start)
+        draft = varied(torch.cat([real.image, blank.draft]), clean, mask, doubt, normal_like(mask, rng, share))
+        content, alpha = self.generator(clean, mask, defect, latent, normal_like(mask, rng, share), draft)
         return Painted(compose(clean, content, alpha), clean, mask, defect, latent)
 
     def mix(self, own: Tensor, classes: Tensor, rng: torch.Generator, share: Share) -> Tensor:

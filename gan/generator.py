@@ -1,4 +1,4 @@
-"""The painter's network: a clean patch, a mask, a sketch, a class and a latent give a defect's pixels and alpha."""
+"""The painter's network: a clean patch, a mask, a draft, a class and a latent give a defect's pixels and alpha."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,19 +53,19 @@ class Generator(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(
-        self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor, start: Tensor
+        self, clean: Tensor, mask: Tensor, defect: Tensor, latent: Tensor, noise: Tensor, draft: Tensor
     ) -> tuple[Tensor, Tensor]:
         """A defect's own pixels and how far they cover the clean ones: compose() puts them on.
 
         clean (N, C, H, W) in [0, 1], mask (N, 1, H, W) 0/1, defect (N,) long, latent (N, Z), noise (N, 1, H, W) normal,
-        start (N, C, H, W): what it begins with on the part, see sketch.py.
+        draft (N, C, H, W): what it begins with on the part, see draft.py.
         Returns content (N, C, H, W) and alpha (N, 1, H, W) in [0, 1], 0 farther than `reach` px from the mask.
         """
         # In units of the light around, in each channel: on a darker part a defect is darker in proportion, and under
         # yellower light yellower, whatever was trained on (von Kries).
         around = light_around(clean, mask)
         style = self.style(torch.cat([latent, self.embed(defect)], 1))
-        seen = [(pixels / around - 1).clamp(-1, 2) for pixels in (clean, start)]
+        seen = [(pixels / around - 1).clamp(-1, 2) for pixels in (clean, draft)]
         x = torch.cat([*seen, 2 * mask - 1, distance_channel(mask), noise], 1)
         x = self.stem(F.pixel_unshuffle(x, 2))
         skips: list[Tensor] = []
@@ -82,7 +82,7 @@ class Generator(nn.Module):
         # It begins with what a real defect looks like, and changes that. What is darker has less of every colour: taken
         # away in equal amounts, the last that is left of warm steel is red.
         shade, tint = torch.tanh(out[:, :1]), torch.tanh(out[:, 1:-1])
-        content = start * (1 - F.relu(-shade)) + around * (BRIGHTEST * F.relu(shade) + TINT * tint)
+        content = draft * (1 - F.relu(-shade)) + around * (BRIGHTEST * F.relu(shade) + TINT * tint)
         rim = soften(mask, 1)
         alpha = torch.sigmoid(out[:, -1:] + 4 * rim - 3)
         # Never quite transparent inside: a network that has once gone invisible gets no gradient to come back.

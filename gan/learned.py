@@ -13,10 +13,10 @@ from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.errors import UserError
 from flawsmith.data.seeds import rng
 from flawsmith.gan.bank import Bank
+from flawsmith.gan.draft import varied
 from flawsmith.gan.generator import STRIDE, Generator, GeneratorConfig
 from flawsmith.gan.latents import Latents
 from flawsmith.gan.painter import Job, Paint
-from flawsmith.gan.sketch import sketch
 from flawsmith.gan.transplant import transplant
 
 
@@ -66,7 +66,7 @@ class LearnedPainter:
         mask = self.stack([torch.from_numpy(job.mask[None].astype(np.float32)) for job in jobs])
         defect = torch.zeros(self.together, dtype=torch.long)
         latent = torch.zeros(self.together, self.latents.mean.shape[1])
-        start = self.stack([self.start(job) for job in jobs])
+        draft = self.stack([self.draft(job) for job in jobs])
         noise, grain, doubt = torch.zeros_like(mask), torch.zeros_like(mask), torch.zeros(self.together, 2)
         for index, job in enumerate(jobs):
             random = rng(job.seed[0], "look", *job.seed[1:])
@@ -75,14 +75,14 @@ class LearnedPainter:
             for plane in (noise, grain, doubt):
                 plane[index] = torch.from_numpy(random.standard_normal(plane.shape[1:], np.float32))
         with autocast(self.device):
-            start = sketch(start, clean, mask, doubt, grain)
-            moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise, start))
+            draft = varied(draft, clean, mask, doubt, grain)
+            moved = (tensor.to(self.device) for tensor in (clean, mask, defect, latent, noise, draft))
             content, alpha = self.generator(*moved)
         pixels = content.float().cpu().numpy().transpose(0, 2, 3, 1)[:, :height, :width]
         opacity = alpha.float().cpu().numpy()[:, 0, :height, :width]
         return [Paint(pixels[index], opacity[index]) for index in range(len(jobs))]
 
-    def start(self, job: Job) -> Tensor:
+    def draft(self, job: Job) -> Tensor:
         """What the network begins with: a real defect in the job's shape, its pixels moved about; (C, h, w)."""
         pixels, _ = transplant(job, self.bank, rng(job.seed[0], "stir", *job.seed[1:]))
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -105,7 +105,7 @@ class BlankPatches:
     ) -> None:
         """`count` patches, of which each process of the group draws its share for all."""
         self.seed = seed
-        self.of_class: dict[int, list[tuple[Array, NDArray[np.bool_]]]] = {}  # clean and start (P, P, 2C), mask
+        self.of_class: dict[int, list[tuple[Array, NDArray[np.bool_]]]] = {}  # clean and draft (P, P, 2C), mask
         present = sorted({instance.defect for instance in bank.instances})
         share = group.share(count)
         planes = torch.zeros(share.size, patch, patch, 2 * bank.channels)
@@ -133,8 +133,8 @@ class BlankPatches:
                 both, mask = both[:, ::-1], mask[:, ::-1]
             planes.append(torch.from_numpy(np.ascontiguousarray(both.transpose(2, 0, 1))))
             masks.append(torch.from_numpy(np.ascontiguousarray(mask[None].astype(np.float32))))
-        clean, start = torch.stack(planes).chunk(2, 1)
-        return Blank(clean, torch.stack(masks), defects, start)
+        clean, draft = torch.stack(planes).chunk(2, 1)
+        return Blank(clean, torch.stack(masks), defects, draft)
 
 
 def blank_patch(
@@ -153,10 +153,10 @@ def blank_patch(
             continue
         mask = place.mask(clean.shape)
         job = Job(clean, mask, defect, place.shape.params, place.top, place.left, ())
-        start, _ = transplant(job, bank, random)
+        draft, _ = transplant(job, bank, random)
         rows, columns = np.nonzero(mask)
         at = int(random.integers(len(rows)))
-        return window(np.dstack([clean, start]), mask, int(rows[at]), int(columns[at]), patch)
+        return window(np.dstack([clean, draft]), mask, int(rows[at]), int(columns[at]), patch)
     return None
 
 

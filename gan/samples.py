@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from flawsmith.data.image import to_uint, write_image
+from flawsmith.gan.draft import varied
 from flawsmith.gan.generator import compose
 from flawsmith.gan.patches import BlankPatches, RealPatches
-from flawsmith.gan.sketch import sketch
 from flawsmith.gan.trainer import Trainer
 
 
@@ -24,17 +24,17 @@ def write_samples(path: Path, trainer: Trainer, reals: RealPatches, blanks: Blan
     own = trainer.game.appearance(real.image, real.healed, real.mask, real.defect)
     other = own.roll(len(set(real.defect.tolist())), 0)
 
-    def painted(clean: Tensor, mask: Tensor, latent: Tensor, start: Tensor) -> Tensor:
-        start = sketch(start, clean, mask, noise[:, 0, 0, :2], noise.flip(0))
-        return compose(clean, *trainer.average(clean, mask, real.defect, latent, noise, start))
+    def painted(clean: Tensor, mask: Tensor, latent: Tensor, draft: Tensor) -> Tensor:
+        draft = varied(draft, clean, mask, noise[:, 0, 0, :2], noise.flip(0))
+        return compose(clean, *trainer.average(clean, mask, real.defect, latent, noise, draft))
 
     rows = [
         real.image,
         real.healed,
         painted(real.healed, real.mask, own, real.image),
         blank.clean,
-        painted(blank.clean, blank.mask, own, blank.start),
-        painted(blank.clean, blank.mask, other, blank.start),
+        painted(blank.clean, blank.mask, own, blank.draft),
+        painted(blank.clean, blank.mask, other, blank.draft),
         blank.mask.expand_as(blank.clean),
     ]
     path.parent.mkdir(exist_ok=True)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import PAD, ShapeParams, draw_canvas, sample_field
+from flawsmith.gan.draft import stirred
 from flawsmith.gan.instance import Instance, Sides
 from flawsmith.gan.region import Mask, bounding_box
-from flawsmith.gan.sketch import stirred
 
 SMALLEST, LARGEST = 0.7, 1.4  # times the class's smallest and largest area: the range of new areas
 

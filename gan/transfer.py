@@ -118,7 +118,7 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor], adapt: Adapt, file: 
 
 
 def _of_generator(change: Change) -> Adapt:
-    """Stem and head work on 2 × 2 px: part, sketch, then mask, depth and noise; and shade, tint, alpha."""
+    """Stem and head work on 2 × 2 px: part, draft, then mask, depth and noise; and shade, tint, alpha."""
     return {
         "embed.weight": change.classes,
         "stem.weight": lambda weight: change.inputs(weight, each=4, images=2, others=3),

@@ -16,7 +16,7 @@ def transplant(job: Job, bank: Bank, stir: np.random.Generator | None = None) ->
     """The window (h, w, C) with the warped pixels of the real defect, and where they are known (h, w).
 
     They reach PAD px beyond the mask. Each channel is multiplied so that what surrounds the mask keeps its brightness.
-    With `stir` its pixels are moved about, and no copy is left: see sketch.py.
+    With `stir` its pixels are moved about, and no copy is left: see draft.py.
     """
     source = bank.instances[job.shape.first]
     coordinates = source_coordinates(job.shape, bank, stir)

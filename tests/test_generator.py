@@ -55,22 +55,22 @@ def test_a_result_does_not_depend_on_what_else_is_in_the_batch(generator: Genera
     assert torch.allclose(first, together[:1], atol=1e-6)
 
 
-def test_class_latent_noise_and_start_all_reach_the_paint(generator: Generator) -> None:
+def test_class_latent_noise_and_draft_all_reach_the_paint(generator: Generator) -> None:
     values = [value.requires_grad_() if value.is_floating_point() else value for value in inputs(32, 32)]
     torch.nn.init.normal_(generator.head.weight, std=0.1)
     for block in [*generator.down_blocks, *generator.up_blocks, generator.middle]:
         torch.nn.init.normal_(block.second.weight, std=0.1)
-    clean, mask, _, latent, noise, start = values
+    clean, mask, _, latent, noise, draft = values
     content, alpha = generator(*values)
     ((content - clean) * alpha).square().sum().backward()
-    assert all(value.grad is not None and value.grad.abs().max() > 0 for value in (clean, mask, latent, noise, start))
+    assert all(value.grad is not None and value.grad.abs().max() > 0 for value in (clean, mask, latent, noise, draft))
     assert generator.embed.weight.grad is not None and generator.embed.weight.grad[0].abs().max() > 0
 
 
 @torch.no_grad()
 def test_a_darker_part_gets_a_paint_that_is_darker_in_proportion(generator: Generator) -> None:
     torch.nn.init.normal_(generator.head.weight, std=0.3)
-    clean, *rest, start = inputs(32, 32)
-    content, alpha = generator(clean, *rest, start)
-    darker, same_alpha = generator(0.5 * clean, *rest, 0.5 * start)
+    clean, *rest, draft = inputs(32, 32)
+    content, alpha = generator(clean, *rest, draft)
+    darker, same_alpha = generator(0.5 * clean, *rest, 0.5 * draft)
     assert torch.allclose(darker, 0.5 * content, atol=1e-5) and torch.allclose(same_alpha, alpha, atol=1e-5)

@@ -55,13 +55,13 @@ def levels(seed: int) -> tuple[Real, Blank]:
     shade = torch.tensor([-0.4, -0.3, -0.2, -0.1])[:, None, None, None]
     nothing = torch.zeros_like(real.defect)
     real = replace(real, image=real.healed + shade * real.mask, defect=nothing)
-    return real, replace(blank, defect=nothing, start=real.image.flip(0, 2))
+    return real, replace(blank, defect=nothing, draft=real.image.flip(0, 2))
 
 
 def paint(made: Trainer, blank: Blank, latent: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         noise = torch.zeros_like(blank.mask)
-        asked = blank.clean, blank.mask, blank.defect, latent, noise, blank.start
+        asked = blank.clean, blank.mask, blank.defect, latent, noise, blank.draft
         return compose(blank.clean, *made.game.generator(*asked))
 
 

@@ -89,10 +89,10 @@ def scene() -> tuple[Tensor, ...]:
 def test_a_grey_part_gets_the_same_paint_and_verdict_in_rgb_and_back() -> None:
     grey = game(1, 2)
     rgb = moved(grey, 1, 3)
-    image, mask, defect, latent, noise, start = scene()
-    content, alpha = grey.generator(image, mask, defect, latent, noise, start)
+    image, mask, defect, latent, noise, draft = scene()
+    content, alpha = grey.generator(image, mask, defect, latent, noise, draft)
     colour, cover = rgb.generator(
-        image.expand(-1, 3, -1, -1), mask, defect, coloured(latent), noise, start.expand(-1, 3, -1, -1)
+        image.expand(-1, 3, -1, -1), mask, defect, coloured(latent), noise, draft.expand(-1, 3, -1, -1)
     )
     assert torch.allclose(cover, alpha, atol=1e-5)
     assert torch.allclose(colour, content.expand(-1, 3, -1, -1), atol=1e-5)
@@ -107,10 +107,10 @@ def test_a_grey_part_gets_the_same_paint_and_verdict_in_rgb_and_back() -> None:
 def test_an_rgb_run_covers_and_judges_a_grey_part_as_before() -> None:
     rgb = game(3, 2)
     grey = moved(rgb, 3, 1)
-    image, mask, defect, latent, noise, start = scene()
+    image, mask, defect, latent, noise, draft = scene()
     three = image.expand(-1, 3, -1, -1)
-    colour, cover = rgb.generator(three, mask, defect, coloured(latent), noise, start.expand(-1, 3, -1, -1))
-    content, alpha = grey.generator(image, mask, defect, latent, noise, start)
+    colour, cover = rgb.generator(three, mask, defect, coloured(latent), noise, draft.expand(-1, 3, -1, -1))
+    content, alpha = grey.generator(image, mask, defect, latent, noise, draft)
     assert torch.allclose(alpha, cover, atol=1e-5)
     assert torch.allclose(content, colour.mean(1, keepdim=True), atol=0.02)  # tints that differ meet only nearly
     assert torch.allclose(grey.discriminator(image, mask, defect), rgb.discriminator(three, mask, defect), atol=1e-5)

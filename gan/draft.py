@@ -1,4 +1,4 @@
-"""The sketch of a defect: a real one's pixels, warped into the new shape and stirred. The painter starts from it.
+"""The draft of a defect: a real one's pixels, warped into the new shape and stirred. The painter starts from it.
 
 A network that has seen ten defects for three hundred steps and starts from nothing paints them flat: dark pits without
 the bright specks inside, breaks without facets. What it can learn in that time is what to change of a real one, its
@@ -22,20 +22,20 @@ STIR, LEAST_STIR, MOST_STIR = 0.12, 0.7, 4.0  # of the root of its area: px that
 APART, LEAST_APART = 5.0, 8  # times that: px from one independent move to the next, so that hardly anything folds over
 
 
-def sketch(start: Tensor, clean: Tensor, mask: Tensor, doubt: Tensor, noise: Tensor) -> Tensor:
+def varied(draft: Tensor, clean: Tensor, mask: Tensor, doubt: Tensor, noise: Tensor) -> Tensor:
     """A real defect's pixels on a part, and the part clean (N, C, H, W) -> the same pixels, varied inside the mask.
 
     Mask and normal noise are (N, 1, H, W), other normal numbers (N, 2). Where the defect is darker and where brighter
     is kept, how much is not: that is asked for by the latent.
     """
-    start = start.float()
+    draft = draft.float()
     level = mean_over(clean.float(), mask)[:, :, None, None]
-    strength = mean_over((start - level).square(), mask).mean(1).sqrt()[:, None, None, None]
+    strength = mean_over((draft - level).square(), mask).mean(1).sqrt()[:, None, None, None]
     for _ in range(2):
         noise = F.avg_pool2d(noise, SIDE, stride=1, padding=SIDE // 2)
     gain, shift = doubt[:, :1, None, None], doubt[:, 1:, None, None]
-    varied = level + (start - level) * torch.exp(GAIN * gain) + strength * (LEVEL * shift + NOISE * noise / LEFT)
-    mixed: Tensor = start + soften(mask, 1) * (varied - start)
+    other = level + (draft - level) * torch.exp(GAIN * gain) + strength * (LEVEL * shift + NOISE * noise / LEFT)
+    mixed: Tensor = draft + soften(mask, 1) * (other - draft)
     return mixed.clamp(0, 1)
 
 

@@ -3,9 +3,9 @@ import torch
 from torch import Tensor
 
 from flawsmith.gan.bank import Bank
+from flawsmith.gan.draft import GAIN, LEVEL, NOISE, stirred, varied
 from flawsmith.gan.painter import Job
 from flawsmith.gan.shapes import draw_shape, sample_shape, source_coordinates
-from flawsmith.gan.sketch import GAIN, LEVEL, NOISE, sketch, stirred
 from flawsmith.gan.transplant import transplant
 
 
@@ -20,14 +20,14 @@ def scene(count: int = 64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def test_without_doubt_and_noise_it_is_the_real_defect() -> None:
-    start, clean, mask, noise = scene()
-    assert torch.allclose(sketch(start, clean, mask, torch.zeros(64, 2), 0 * noise), start, atol=1e-6)
+    draft, clean, mask, noise = scene()
+    assert torch.allclose(varied(draft, clean, mask, torch.zeros(64, 2), 0 * noise), draft, atol=1e-6)
 
 
 def test_how_dark_and_how_strong_it_is_is_left_open() -> None:
-    start, clean, mask, noise = scene(3)
+    draft, clean, mask, noise = scene(3)
     doubt = torch.tensor([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0]])
-    plain, brighter, stronger = sketch(start, clean, mask, doubt, 0 * noise)[:, 0, 11:29, 13:35] - 0.5
+    plain, brighter, stronger = varied(draft, clean, mask, doubt, 0 * noise)[:, 0, 11:29, 13:35] - 0.5
     assert torch.allclose(brighter - plain, (brighter - plain).mean().expand_as(plain), atol=1e-5)
     strength = plain.square().mean().sqrt()
     assert brighter.mean() - plain.mean() > 1.8 * LEVEL * strength
@@ -35,27 +35,27 @@ def test_how_dark_and_how_strong_it_is_is_left_open() -> None:
 
 
 def test_its_noise_is_smooth_and_in_proportion_to_what_is_there() -> None:
-    start, clean, mask, noise = scene()
-    change = sketch(start, clean, mask, torch.zeros(64, 2), noise) - start
-    strength = (start - clean)[mask > 0].square().mean().sqrt()
+    draft, clean, mask, noise = scene()
+    change = varied(draft, clean, mask, torch.zeros(64, 2), noise) - draft
+    strength = (draft - clean)[mask > 0].square().mean().sqrt()
     assert 0.7 * NOISE < change[..., 12:28, 14:34].std() / strength < 1.3 * NOISE
     assert (change[..., 12:28, 15:34] - change[..., 12:28, 14:33]).std() < 0.5 * change[..., 12:28, 14:34].std()
-    assert torch.allclose(sketch(clean, clean, mask, torch.ones(64, 2), noise), clean, atol=1e-6)
+    assert torch.allclose(varied(clean, clean, mask, torch.ones(64, 2), noise), clean, atol=1e-6)
 
 
 def test_the_part_beside_the_defect_is_left_alone() -> None:
-    start, clean, mask, noise = scene(4)
-    change = sketch(start, clean, mask, torch.ones(4, 2), noise) - start
+    draft, clean, mask, noise = scene(4)
+    change = varied(draft, clean, mask, torch.ones(4, 2), noise) - draft
     rows, columns = change.abs().amax((0, 1)).nonzero(as_tuple=True)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 30, 11, 36)
 
 
 def test_colours_are_varied_together_and_stay_in_range() -> None:
-    start, clean, mask, noise = scene(8)
-    colours, greys = (torch.cat([one, 0.8 * one, 0.6 * one], 1) for one in (start, clean))
-    change = sketch(colours, greys, mask, torch.zeros(8, 2), noise) - colours
+    draft, clean, mask, noise = scene(8)
+    colours, greys = (torch.cat([one, 0.8 * one, 0.6 * one], 1) for one in (draft, clean))
+    change = varied(colours, greys, mask, torch.zeros(8, 2), noise) - colours
     assert torch.allclose(change[:, 0], change[:, 2], atol=1e-5)
-    extreme = sketch(colours, greys, mask, 9 * torch.ones(8, 2), noise)
+    extreme = varied(colours, greys, mask, 9 * torch.ones(8, 2), noise)
     assert extreme.min() >= 0 and extreme.max() <= 1
 
 
