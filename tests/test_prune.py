@@ -4,12 +4,13 @@ import csv
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
 import pytest
+from dying import Mortal
 from painted_sets import make_painted_set, tree
 
 from flawsmith.data.errors import UsageError, UserError
@@ -22,6 +23,15 @@ from flawsmith.data.read import read
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return make_painted_set(tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Mortal]:
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    made = Mortal()
+    yield made
+    made.close()
 
 
 def ids(out: Path) -> list[str]:
@@ -90,36 +100,15 @@ def test_everything_can_be_rejected(out: Path) -> None:
     assert json.loads((out / "annotations.json").read_text())["images"] == []
 
 
-def die_at(step: int, call: Callable[[], Any]) -> bool:
-    """Runs the call in a process that is killed at its n-th rename; True where it was."""
-    child = os.fork()
-    if child == 0:
-        left, replace = [step], Path.replace
-
-        def counted(self: Path, target: Path) -> Path:
-            left[0] -= 1
-            if left[0] < 0:
-                os._exit(9)
-            return replace(self, target)
-
-        Path.replace = counted  # type: ignore[method-assign, assignment]
-        try:
-            call()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("to_copy", [False, True])
-def test_killed_at_any_step_and_given_again_it_ends_the_same(out: Path, to_copy: bool) -> None:
+def test_killed_at_any_step_and_given_again_it_ends_the_same(out: Path, to_copy: bool, mortal: Mortal) -> None:
     file, killed = rejected(out, ids(out)[2], ids(out)[5]), 0
     whole = copytree(out, out.with_name("whole"))
     prune(whole, file)
     for step in range(100):
         one = copytree(out, out.with_name(f"out{step}"))
         target = out.with_name(f"copy{step}") if to_copy else None
-        if not die_at(step, lambda one=one, target=target: prune(one, file, target)):  # type: ignore[misc]
+        if not mortal.die_at(step, one, file, target):
             break
         killed += 1
         prune(one, file, target)
@@ -128,11 +117,11 @@ def test_killed_at_any_step_and_given_again_it_ends_the_same(out: Path, to_copy:
     assert tree(target or one) == tree(whole)
 
 
-def test_between_any_two_steps_the_set_can_be_read(out: Path) -> None:
+def test_between_any_two_steps_the_set_can_be_read(out: Path, mortal: Mortal) -> None:
     file = rejected(out, ids(out)[2], ids(out)[5])
     for step in range(100):
         one = copytree(out, out.with_name(f"out{step}"))
-        killed = die_at(step, lambda one=one: prune(one, file))  # type: ignore[misc]
+        killed = mortal.die_at(step, one, file)
         assert len(read(one).records) in (12, 14)
         if not killed:
             break
