@@ -179,8 +179,8 @@ def painted(level: int) -> Picture:
 
 
 def test_paint_that_is_unlike_real_defects_is_not_known_again() -> None:
-    dark, bright = (list(seen(Darkness(), [painted(level)] * 3)) for level in (60, 240))
-    assert dark == [1, 0] * 3 and bright == [0, 0] * 3
+    dark, bright = (seen(Darkness(), painted(level)) for level in (60, 240))
+    assert dark == [1, 0] and bright == [0, 0]
     assert known_again({"gan": dark, "paste": bright}).row()["detail"] == {"paste": 0}
     assert known_again({"gan": dark}).passed and known_again({"gan": bright}).passed is False
     assert known_again({"gan": [], "paste": dark}).passed is None

@@ -52,6 +52,7 @@ class Painted:
     spots: tuple[Spot, ...]
     matches: tuple[Match, ...]
     features: tuple[NDArray[np.float64], ...]  # (n, F) a class; none without the feature network
+    known: tuple[float, ...]  # see known.py, a defect each; none without a network that saw no paint
 
 
 def judge_cell(
@@ -79,18 +80,16 @@ def judge_cell(
     eye, notes = _eye(device)
     gallery = Gallery(opened.bank)
     names = dict.fromkeys(painter for arm in arms for painter in ARMS[arm].painters)
-    sets = {name: look(cell / "synthetic" / name, opened.bank, clean, gallery, eye) for name in names}
+    models = {arm: cell / "arms" / arm / "model" for arm in arms if (cell / "arms" / arm / "model").exists()}
+    unpainted = load_model(models[REAL], device) if REAL in models else None
+    sets = {name: look(cell / "synthetic" / name, opened.bank, clean, gallery, eye, unpainted) for name in names}
     test = [record for record in data.test if record.good]
     shown = list(shams(opened.bank, test, seed)) if test else []
-    models = {arm: cell / "arms" / arm / "model" for arm in arms}
-    sham = {arm: fired(load_model(path, device), shown) for arm, path in models.items() if path.exists()}
+    sham = {arm: fired(load_model(path, device), shown) for arm, path in models.items()}
     figures = _figures(opened, sets, gallery, clean, device, seed)
     figures.append(sham_pastes(sham, [arm for arm in arms if ARMS[arm].painters]))
-    if REAL in arms and models[REAL].exists():
-        model = load_model(models[REAL], device)
-        figures.append(
-            known_again({name: _known(model, cell / "synthetic" / name, opened.bank, clean) for name in names})
-        )
+    if unpainted is not None:
+        figures.append(known_again({name: one.known for name, one in sets.items()}))
     return {
         "integrity": [figure.row() for figure in figures],
         "distance": plain(_distances(data, sets, eye, real, seed) if eye else []),
@@ -100,9 +99,12 @@ def judge_cell(
     }
 
 
-def look(folder: Path, bank: Bank, good: Sequence[Record], gallery: Gallery, eye: Eye | None) -> Painted:
+def look(
+    folder: Path, bank: Bank, good: Sequence[Record], gallery: Gallery, eye: Eye | None, unpainted: Model | None
+) -> Painted:
     """Takes a set apart, image by image."""
     spots: list[Spot] = []
+    known: list[float] = []
     features: list[list[NDArray[np.float64]]] = [[] for _ in bank.classes]
     for picture in pictures(folder, bank, good, IMAGES):
         found = picture.spots(bank.channels)
@@ -110,12 +112,10 @@ def look(folder: Path, bank: Bank, good: Sequence[Record], gallery: Gallery, eye
         if eye is not None:
             room = CROPS - len(features[picture.defect])
             features[picture.defect] += [eye.look(picture.after, spot.box) for spot in found[:room]]
-    return Painted(folder, tuple(spots), tuple(map(gallery.nearest, spots[:COMPARED])), tuple(map(stacked, features)))
-
-
-def _known(model: Model, folder: Path, bank: Bank, good: Sequence[Record]) -> list[float]:
-    """How far a model sees each painted defect of a set."""
-    return list(seen(model, pictures(folder, bank, good, IMAGES)))
+        if unpainted is not None:
+            known += seen(unpainted, picture)
+    matches = tuple(map(gallery.nearest, spots[:COMPARED]))
+    return Painted(folder, tuple(spots), matches, tuple(map(stacked, features)), tuple(known))
 
 
 def _eye(device: torch.device) -> tuple[Eye | None, list[str]]:
