@@ -44,7 +44,7 @@ def look(page: Path, width: int, folder: Path, dark: bool = False) -> dict[str, 
     ]
     options += [f"--user-data-dir={folder / 'profile'}", f"--blink-settings=preferredColorScheme={int(not dark)}"]
     call = [str(BROWSER), *options, "--dump-dom", f"file://{folder / 'look.html'}"]
-    done = subprocess.run(call, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(call, capture_output=True, text=True, timeout=300)
     found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found and found[1], done.stderr[-1000:]
     result: dict[str, Any] = json.loads(unescape(found[1]))

@@ -175,7 +175,7 @@ def test_a_claim_of_gigabytes_takes_no_memory(claim: int, side: int, why: str) -
 def test_a_megabyte_of_the_shortest_runs_is_read_in_time() -> None:
     side = 1000
     packed = (4 * side * side).to_bytes(4, "big") + bytes(2) + bytes(500_000)  # words and lengths of one bit, all 0
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(BadShape):
         decode(packed, side, side)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 30  # a walk from the start for each run takes hours

@@ -120,4 +120,4 @@ def test_no_process_is_left_and_the_end_comes_soon(tmp_path: Path) -> None:
         entries = crew.paint(iter(range(40)))
         pids = {next(entries)["by"] for _ in range(6)}
         start = time.monotonic()
-    assert time.monotonic() - start < 20 and not any(alive(pid) for pid in pids)
+    assert time.monotonic() - start < 120 and not any(alive(pid) for pid in pids)

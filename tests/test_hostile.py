@@ -1,6 +1,7 @@
 """Hostile input, format by format: an error or a warning that names file, image and annotation, and soon.
 
-Each data set is examined in a process that has a gigabyte beyond its libraries, and may take 2 s of processor time.
+Each data set is examined in a process that has a gigabyte beyond its libraries; its work is bounded: what reads a file
+again for each vertex would take minutes.
 """
 
 import base64

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from random import Random
@@ -251,17 +252,29 @@ def test_a_finished_set_has_no_half_written_file_of_a_worker_that_was_killed(ben
     assert tools.leavings(tmp_path / "out") == []
 
 
+@dataclass
+class Clock:
+    """What tells the time to a test; only waiting moves it."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+
 class Stubborn:
     """A process that cannot be told to end."""
 
-    alive = True
+    def __init__(self, clock: Clock) -> None:
+        self.alive, self.clock = True, clock
 
     def terminate(self) -> None:
         """Is not heard."""
 
     def join(self, timeout: float | None = None) -> None:
         """Waits as long as it may."""
-        time.sleep(timeout or 0)
+        self.clock.now += timeout or 0
 
     def is_alive(self) -> bool:
         return self.alive
@@ -271,12 +284,12 @@ class Stubborn:
 
 
 def test_processes_that_do_not_end_share_one_time_of_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "GRACE", 0.2)
-    group, pipes = [Stubborn() for _ in range(8)], [Pipe()[0] for _ in range(8)]
+    clock = Clock()
+    monkeypatch.setattr(crew, "time", clock)
+    group, pipes = [Stubborn(clock) for _ in range(8)], [Pipe()[0] for _ in range(8)]
     with crew.Crew(Task(tmp_path, (), GenerateConfig(1), tmp_path, 0, "cpu"), 8) as one:
         one.running = {pipe: (process, []) for pipe, process in zip(pipes, group, strict=True)}  # type: ignore[misc]
-        began = time.monotonic()
-    assert 0.2 <= time.monotonic() - began < 0.8 and not any(process.alive for process in group)
+    assert clock.now == crew.GRACE and not any(process.alive for process in group)
 
 
 def test_a_process_that_has_no_more_work_is_not_disturbed_while_it_ends(tmp_path: Path) -> None:
