@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +40,14 @@ class Bank:
         return tuple(tuple(i for i, one in enumerate(self.instances) if one.defect == n) for n in numbers)
 
     @cached_property
+    def photographs(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """The same by the real images that show them."""
+        found: list[dict[str, list[int]]] = [{} for _ in self.classes]
+        for i, one in enumerate(self.instances):
+            found[one.defect].setdefault(one.source, []).append(i)
+        return tuple(tuple(tuple(own) for own in images.values()) for images in found)
+
+    @cached_property
     def standouts(self) -> tuple[tuple[float, ...], ...]:
         """For each class how far its defects stand out from their surroundings, sorted: see standout.py."""
         found = [[standout(self.instances[i].image, self.instances[i].mask) for i in some] for some in self.members]
@@ -64,10 +71,19 @@ class Bank:
         leaning, rows, columns = (np.abs(found.mean(0)) > np.maximum(2 * error, 0.1)).tolist()
         return leaning or rows, leaning or columns
 
+    def sample(self, defect: int, rng: np.random.Generator) -> int:
+        """The index of a defect of a class: of an image drawn evenly, as a network meets the real ones.
+
+        Drawn from all alike, one photograph with four splinters would be a third of what is painted, and not a tenth.
+        """
+        photographs = self.photographs[defect]
+        own = photographs[int(rng.integers(len(photographs)))]
+        return own[int(rng.integers(len(own)))] if len(own) > 1 else own[0]
+
     def sample_count(self, defect: int, rng: np.random.Generator) -> int:
         """How many defects of a class an image has: as many as one of the real images, drawn evenly."""
-        counts = sorted(Counter(self.instances[i].source for i in self.members[defect]).items())
-        return counts[int(rng.integers(len(counts)))][1]
+        photographs = self.photographs[defect]
+        return len(photographs[int(rng.integers(len(photographs)))])
 
     def save(self, path: Path) -> None:
         """Writes the bank as safetensors; no source image is needed to load it."""

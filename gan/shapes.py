@@ -26,7 +26,7 @@ class Shape:
 def sample_shape(bank: Bank, defect: int, rng: np.random.Generator) -> ShapeParams:
     """Draw a new shape of class `defect` (index) near one or two real ones of it."""
     members = bank.members[defect]
-    first = int(members[rng.integers(len(members))])
+    first = bank.sample(defect, rng)
     one = bank.instances[first]
     scale = float(np.exp(rng.uniform(-0.2, 0.2)))
     areas = [bank.instances[i].area for i in members]

@@ -1,5 +1,6 @@
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,17 @@ def test_colour_and_sixteen_bits_are_kept(make_parts: Callable[..., Path], tmp_p
     deep = build(select(root), seed=0)
     deep.save(tmp_path / "bank.safetensors")
     assert deep.depth == 65535 and same(deep, Bank.load(tmp_path / "bank.safetensors"))
+
+
+def test_an_image_with_many_defects_is_drawn_no_more_often_than_one_with_a_single_one(bank: Bank) -> None:
+    pits, scratches = ([bank.instances[i] for i in own] for own in bank.members)
+    crowded = [replace(one, source=pits[0].source) for one in pits[:-1]]
+    mixed = Bank((*crowded, pits[-1], *scratches), bank.classes, bank.channels, bank.depth)
+    random = np.random.default_rng(0)
+    drawn = Counter(mixed.sample(0, random) for _ in range(600))
+    assert set(drawn) == set(mixed.members[0]) and len(crowded) > 1
+    assert 250 < drawn[len(crowded)] < 350
+    assert {mixed.sample(1, random) for _ in range(100)} == set(mixed.members[1])
 
 
 def test_counts_are_those_of_real_images(bank: Bank) -> None:
