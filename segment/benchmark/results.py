@@ -55,9 +55,8 @@ def assemble(folder: Path) -> dict[str, Any]:
         "setting": setting | {"seconds": _spent(folder, cells)},
         "trials": [
             {
+                **_place(cell),
                 "arm": arm,
-                "real": cell.real,
-                "seed": cell.seed,
                 "metrics": trial.metrics,
                 "images": list(trial.images),
                 "seconds": _seconds(folder / cell.folder / "arms" / arm),
@@ -69,17 +68,14 @@ def assemble(folder: Path) -> dict[str, Any]:
         "worth": all_worth(trials, seed, target),
         **gaps,
         "curves": all_curves(trials),
-        "integrity": [
-            {"seed": cell.seed, "real": cell.real, "figures": content["integrity"]}
-            for cell, content in judged.items()
-            if content
-        ],
-        "distance": [
-            {"seed": cell.seed, "real": cell.real, **row}
-            for cell, content in judged.items()
-            for row in content.get("distance", [])
-        ],
+        "integrity": [_place(cell) | {"figures": of["integrity"]} for cell, of in judged.items() if of],
+        "distance": [_place(cell) | row for cell, of in judged.items() for row in of.get("distance", [])],
     }
+
+
+def _place(cell: Cell) -> dict[str, Any]:
+    """What names a cell in every row."""
+    return {"seed": cell.seed, "real": cell.real}
 
 
 def load_trials(folder: Path, found: Sequence[tuple[Cell, str]], pools: Mapping[str, float]) -> list[Trial]:
