@@ -38,7 +38,8 @@ def visible(clean: Pixels, painted: Pixels, support: Mask, noise: float) -> Mask
     strongest = ndimage.maximum_filter(change, 2 * NEARBY + 1)
     seen = change > np.maximum(CHANGE * noise, SHARE * strongest)
     pad = BRIDGE + 1
-    seen = ndimage.binary_closing(np.pad(seen, pad), DISC)[pad:-pad, pad:-pad]
+    # Beyond the image's border it goes on as it ends there, or the border would be left with a notch at every gap.
+    seen = ndimage.binary_closing(np.pad(seen, pad, mode="edge"), DISC)[pad:-pad, pad:-pad]
     label[window] = _without_specks(ndimage.binary_fill_holes(seen) & inside)
     return label
 

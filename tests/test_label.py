@@ -60,3 +60,12 @@ def test_a_hole_is_filled() -> None:
     before = clean(0.005)
     ring = DISC & ~(np.hypot(*np.mgrid[-30:30, -40:40]) <= 4)
     assert overlap(visible(before, before - 0.3 * ring[..., None].astype(np.float32), ALL, 0.005), DISC) > 0.85
+
+
+def test_a_gap_at_the_image_border_is_closed_as_one_inside_is() -> None:
+    before = np.full((*DISC.shape, 1), 0.5, np.float32)
+    shape = np.hypot(*np.mgrid[0:60, -40:40]) <= 9
+    gap = np.zeros_like(shape)
+    gap[:4, 38:42] = True
+    label = visible(before, before - 0.3 * (shape & ~gap)[..., None].astype(np.float32), shape, 0.005)
+    assert np.array_equal(label, shape)
