@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,15 @@ def test_alpha_is_exactly_zero_beyond_its_reach(generator: Generator) -> None:
     assert rows.min() == 10 and rows.max() == 21 and columns.min() == 8 and columns.max() == 23
     painted = compose(clean, content, alpha)
     assert torch.equal(painted[..., alpha[0, 0] == 0], clean[..., alpha[0, 0] == 0])
+
+
+@torch.no_grad()
+def test_before_it_has_learned_anything_it_shows_the_draft(generator: Generator) -> None:
+    clean, mask, *rest, draft = inputs(40, 48)
+    content, alpha = generator(clean, mask, *rest, draft)
+    inside = np.s_[..., 14:18, 12:20]
+    assert alpha[inside].min() > 0.95
+    assert torch.allclose(compose(clean, content, alpha)[inside], draft[inside], atol=0.1)
 
 
 @torch.no_grad()
