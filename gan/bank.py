@@ -78,7 +78,7 @@ class Bank:
         """
         photographs = self.photographs[defect]
         own = photographs[int(rng.integers(len(photographs)))]
-        return own[int(rng.integers(len(own)))] if len(own) > 1 else own[0]
+        return own[int(rng.integers(len(own)))]
 
     def sample_count(self, defect: int, rng: np.random.Generator) -> int:
         """How many defects of a class an image has: as many as one of the real images, drawn evenly."""

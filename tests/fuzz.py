@@ -58,7 +58,7 @@ TARGETS = (*LOSSLESS, *LOSSLESS, "yolo", "mvtec", "png", "imagefolder")  # to wr
 MEMORY = 2**30  # bytes of address space beyond what the libraries take
 HANG = 10  # s of processor time, after which a file counts as one that never ends
 ASLEEP = 60  # s on the clock: waiting for what never comes; long, for machines that do other things too
-SLOW = 20  # s of processor time: more work than the file holds, no measure of speed; the longest honest one takes 2
+SLOW = 2  # s of processor time that a small file may take
 SENTINEL = "nothing outside the case may change"
 
 
