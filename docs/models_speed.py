@@ -52,6 +52,7 @@ MODELS = (
     "fast",
     "small",
     "pretrained",
+    "pair",
     "smp:resnet18",
     "smp:mobilenet_v2",
     "maskrcnn:resnet18",

@@ -19,19 +19,17 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import write_bytes
 from flawsmith.data.image import to_float
 from flawsmith.segment.agreement import Agreement, Images, compare, refuse
-from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.model import ONNX, Model
 from flawsmith.segment.models.choose import load_trained
 from flawsmith.segment.models.classifier import Classifier
 from flawsmith.segment.models.smp import STRIDE, EncoderUNet
 from flawsmith.segment.models.threshold import Threshold
+from flawsmith.segment.network import Own
 from flawsmith.segment.onnx_graph import mirrored, traced
 from flawsmith.segment.onnx_model import FORMAT, KEY, OUTPUT, SEGMENTER, OnnxModel, open_session
-from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.probes import Probes, made
 from flawsmith.segment.quantise import quantise
 from flawsmith.segment.segmenter import MODEL, Segmenter
-from flawsmith.segment.unet import UNet
 
 if TYPE_CHECKING:
     from flawsmith.segment.models.detector import Detector
@@ -73,7 +71,7 @@ class Whole(nn.Module):
 
 def stride_of(network: nn.Module) -> int:
     """The number of which the network wants both sides to be multiples; raises UserError where that is unknown."""
-    if isinstance(network, UNet | PretrainedUNet | FastUNet):
+    if isinstance(network, Own):
         return network.stride
     if isinstance(network, EncoderUNet):
         return STRIDE

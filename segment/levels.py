@@ -11,6 +11,7 @@ from flawsmith.data.levels import Levels
 from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.models.patch_net import PatchNet
 from flawsmith.segment.models.smp import EncoderUNet
+from flawsmith.segment.pair import PairUNet
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.unet import UNet
 
@@ -21,6 +22,8 @@ def levels_of(network: nn.Module) -> Levels:
     """The levels of a model's network from its input on; heads, and decoders but the pretrained one's, come behind."""
     if isinstance(network, UNet | FastUNet):
         return [(f"down.{level}",) for level in range(len(network.down))]
+    if isinstance(network, PairUNet):  # the first of the one with the first of the other, and so on
+        return [(*a, *b) for a, b in zip(*(_within(network, name) for name in ("fast", "pretrained")), strict=True)]
     if isinstance(network, PretrainedUNet):  # its encoder has never learned: its decoder's levels are what there is
         return [("encoder", "fine"), *((f"up.{level}",) for level in range(len(network.up)))]
     if isinstance(network, PatchNet):
@@ -29,6 +32,11 @@ def levels_of(network: nn.Module) -> Levels:
         return [[f"unet.encoder.{name}" for name in level] for level in resolutions(network.unet.encoder)]
     body = "net.backbone.inner.body"
     return [(f"{body}.conv1", f"{body}.bn1"), *((f"{body}.layer{level}",) for level in range(1, 5))]
+
+
+def _within(network: nn.Module, name: str) -> list[list[str]]:
+    """The levels of a part of the network, as the whole calls them."""
+    return [[f"{name}.{one}" for one in level] for level in levels_of(getattr(network, name))]
 
 
 @torch.no_grad()

@@ -9,18 +9,21 @@ from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.models.name import SMP, check_model
 from flawsmith.segment.models.smp import EncoderUNet
 from flawsmith.segment.models.weights import refuse_weights
+from flawsmith.segment.pair import PairUNet
 from flawsmith.segment.pretrained import STAGES, PretrainedUNet
 from flawsmith.segment.unet import UNet
 
-Network = UNet | PretrainedUNet | FastUNet | EncoderUNet
-KINDS: dict[str, type[UNet] | type[PretrainedUNet] | type[FastUNet]] = {
-    kind.name: kind for kind in (PretrainedUNet, UNet, FastUNet)
-}
+Own = UNet | PretrainedUNet | FastUNet | PairUNet
+Network = Own | EncoderUNet
+KINDS: dict[str, type[Own]] = {kind.name: kind for kind in (PairUNet, PretrainedUNet, UNet, FastUNet)}
 WIDTHS = {  # channels of the levels of each own network
     "pretrained": (32, 48, 64),
     "small": (32, 48, 96, 128),
     "fast": (16, 32, 64, 96),
+    "pair": (32, 48, 64, 16, 32, 64, 96),  # of the pretrained one, of the fast one
 }
+AVERAGE = 0.98  # decay of the moving average of the weights
+AVERAGES = {"small": 0.9, "fast": 0.9}  # from nothing: a longer one still holds what they began with
 
 
 def make_network(name: str, channels: int, classes: int, widths: Sequence[int] = (), dropout: float = 0.1) -> Network:
@@ -41,6 +44,6 @@ def start_network(
             network.start_from(weights)
         return network
     refuse_weights(name, weights)
-    if isinstance(network, PretrainedUNet):
+    if isinstance(network, PretrainedUNet | PairUNet):
         network.hold(Encoder(STAGES).load_imagenet())
     return network

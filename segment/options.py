@@ -25,8 +25,8 @@ choosing = stack(
     click.option(
         "--model",
         metavar="NAME",
-        help="pretrained, small, fast, smp:ENCODER, maskrcnn:resnet18, maskrcnn:resnet50, classifier or threshold.",
-        show_default="pretrained",
+        help="pair, pretrained, small, fast, smp:ENCODER, maskrcnn:resnet18 or resnet50, classifier or threshold.",
+        show_default="pair",
     ),
     click.option(
         "--weights",

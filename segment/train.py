@@ -31,7 +31,8 @@ from flawsmith.segment.models.choose import family_of
 from flawsmith.segment.models.family import Family
 from flawsmith.segment.models.name import OWN, THRESHOLD, check_model
 from flawsmith.segment.models.threshold_fit import fit_threshold
-from flawsmith.segment.network import WIDTHS, Network
+from flawsmith.segment.network import AVERAGE, AVERAGES, WIDTHS, Network
+from flawsmith.segment.pair import SPLIT, PairUNet, members
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
 from flawsmith.segment.transfer import Origin
@@ -51,8 +52,8 @@ class TrainConfig:
     warmup: float = 0.1  # of the steps, linear; then half a cosine down to 0
     decay: float = 1e-2
     clip: float = 1.0  # largest norm of the gradient
-    average: float = 0.98  # decay of the moving average of the weights, which is the model
-    model: str = "pretrained"  # one of models/name.py
+    average: float | None = None  # decay of the moving average of the weights, which is the model; none: its own
+    model: str = "pair"  # one of models/name.py
     weights: str | None = None  # a file, or imagenet, that an encoder from another package starts from
     widths: tuple[int, ...] = ()  # channels of an own U-Net's levels; none: the network's own
     dropout: float = 0.1
@@ -71,11 +72,16 @@ class TrainConfig:
             raise UsageError("--init", "a threshold has no weights to start from", f"--model {THRESHOLD}")
         if self.start is not None and self.weights is not None:
             raise UsageError("--weights", "--init gives all weights, the encoder's too", self.weights, "leave one out")
-        levels = len(self.widths or WIDTHS[self.model]) if self.model in OWN else ENCODER_LEVELS
-        if self.batch < 2 or self.patch < 2 ** (levels + 1):
+        if self.batch < 2 or self.patch < 2 ** (self._levels() + 1):
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
-        if not (0 < self.defect_share < 1 and 0 <= self.painted_share <= 0.5 and 0 <= self.average < 1):
+        if not (0 < self.defect_share < 1 and 0 <= self.painted_share <= 0.5 and 0 <= (self.average or 0) < 1):
             raise UsageError("train", "shares lie between 0 and 1, painted_share is at most 0.5", self)
+
+    def _levels(self) -> int:
+        if self.model not in OWN:
+            return ENCODER_LEVELS
+        widths = self.widths or WIDTHS[self.model]
+        return len(widths[SPLIT:] if self.model == PairUNet.name else widths)
 
 
 def train(
@@ -94,8 +100,9 @@ def train(
     are the sources of the painted ones: they go into the model's own.
 
     Yields {"step", "steps", "loss"} (no loss where the step was skipped), and first a "note" where it starts from
-    another model; after the last one the model is on disk. The same number of steps whatever the data; the result is a
-    function of data, config, seed and the weights that it starts from, on one machine.
+    another model; after the last one the model is on disk. The same number of steps whatever the data; the networks of
+    a pair take them one after the other. The result is a function of data, config, seed and the weights that it starts
+    from, on one machine.
     Raises UserError where no defect is given, where the folder is not new, or where the training diverges.
     """
     if not selection.defects and not synthetic:
@@ -121,23 +128,28 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         network = family.start(config, batches.channels, len(selection.classes))
-    levels: Levels = ()
+    learners = members(network, config.model)
+    steps = config.steps * len(learners)
     if origin is not None:
-        levels = levels_of(network)
-        origin.start.refuse_deep(len(levels))
+        origin.start.refuse_deep(len(levels_of(network)))
         origin.put_into(network, selection.classes, batches.channels)
-        yield {"step": 0, "steps": config.steps, "note": origin.note(selection.classes, batches.channels)}
+        yield {"step": 0, "steps": steps, "note": origin.note(selection.classes, batches.channels)}
     share = group.share(config.batch)
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     group.align(network.state_dict().values())
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
-    yield from descend(network, averaged, levels, batches, family, config, seed, device, share)
+    for number, (kind, learner) in enumerate(learners.items()):
+        decay = AVERAGES.get(kind, AVERAGE) if config.average is None else config.average
+        averaged = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+        levels = levels_of(learner) if origin is not None else ()
+        for event in descend(learner, averaged, levels, batches, family, config, seed, device, share):
+            yield event | {"step": number * config.steps + event["step"], "steps": steps}
+        learner.load_state_dict(averaged.module.state_dict())
     recipe = {"seed": seed, **asdict(config)}
-    model = family.model(averaged.module, selection.classes, batches.channels, device)
+    model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
-    yield {"step": config.steps, "steps": config.steps}
+    yield {"step": steps, "steps": steps}
 
 
 def make_batches(selection: Selection, synthetic: Sequence[Record], config: TrainConfig, seed: int) -> Batches:

@@ -85,7 +85,10 @@ def test_what_is_tapped_is_what_the_network_computes() -> None:
     assert len(seen) == 1 and seen[0].shape == (1, 8, 32, 32)
 
 
-@pytest.mark.parametrize(("name", "layer"), [("small", "down.1"), ("pretrained", "encoder._blocks.10")])
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("small", "down.1"), ("pretrained", "encoder._blocks.10"), ("pair", "pretrained.encoder._blocks.10")],
+)
 def test_the_layer_is_the_last_of_the_coarsest_maps(name: str, layer: str) -> None:
     assert layer_of(network(name), None) == layer
 

@@ -13,15 +13,19 @@ from flawsmith.cli import main
 from flawsmith.data.checkpoint import identity
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.image import read_image
+from flawsmith.data.select import Selection
 from flawsmith.segment import export as module
 from flawsmith.segment.agreement import Agreement, Overlap, compare, refuse
 from flawsmith.segment.export import Original, export, probes_of, seen, stride_of
+from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.model import load_model
 from flawsmith.segment.onnx_model import KEY, OnnxModel
+from flawsmith.segment.pair import PairUNet
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.probes import Probe, Probes, made
 from flawsmith.segment.quantise import left, quantise
 from flawsmith.segment.segmenter import MODEL, Segmenter
+from flawsmith.segment.train import TrainConfig, train
 from flawsmith.segment.unet import UNet, pad_to
 
 onnx = pytest.importorskip("onnx")
@@ -108,10 +112,20 @@ def test_strides_are_those_to_which_the_networks_pad(channels: int, monkeypatch:
         return pad_to(x, multiple)
 
     monkeypatch.setattr("flawsmith.segment.unet.pad_to", noting)
-    monkeypatch.setattr("flawsmith.segment.pretrained.pad_to", noting)
-    for network in (UNet(channels, 1, (8, 8)), UNet(channels, 1, (4,) * 5), PretrainedUNet(channels, 1, (8, 8, 8))):
+    for room in ("fast", "pretrained", "pair"):
+        monkeypatch.setattr(f"flawsmith.segment.{room}.pad_to", noting)
+    pair = PairUNet(channels, 1, (8, 8, 8, *(4,) * 6))
+    for network in (
+        UNet(channels, 1, (8, 8)),
+        UNet(channels, 1, (4,) * 5),
+        PretrainedUNet(channels, 1, (8, 8, 8)),
+        FastUNet(channels, 1, (4,) * 5),
+        pair,
+    ):
+        strides.clear()
         network.eval()(torch.zeros(1, channels, 64, 64))
-        assert strides.pop() == stride_of(network)
+        assert strides[0] == max(strides) == stride_of(network)
+    assert set(strides) == {64, 16}  # of the pair's parts, which are of different depths
     with pytest.raises(UserError, match="whose stride is known; found Conv2d"):
         stride_of(torch.nn.Conv2d(1, 1, 3))
 
@@ -178,6 +192,28 @@ def test_int8_on_real_images(
     copy = OnnxModel.load(tmp_path / "small.onnx")
     apart = [abs(copy.predict(probe.image) - _original(model).predict(probe.image)).mean() for probe in made(1)]
     assert max(apart) < 0.1
+
+
+@pytest.fixture(scope="module")
+def pair(selection: Selection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model, trained for long enough to be unlike its parts."""
+    output, cpu = tmp_path_factory.mktemp("pair") / "model", torch.device("cpu")
+    list(train(selection, (), TrainConfig(steps=10, batch=4, patch=64, average=0.5, mine_at=0.0), output, 0, cpu))
+    return output
+
+
+def test_the_default_network_is_the_same_in_onnx_and_near_it_in_8_bits(
+    pair: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(export(pair, tmp_path / "model.onnx"))
+    copy, image = OnnxModel.load(tmp_path / "model.onnx"), _image(70, 45)
+    wanted = _original(pair).predict(image)
+    np.testing.assert_allclose(copy.predict(image), wanted, atol=1e-5)
+    monkeypatch.setattr(module, "to_onnx", lambda _: onnx.load(tmp_path / "model.onnx"))
+    monkeypatch.setattr(module, "refuse", lambda *_: None)  # what has hardly learned rounds badly
+    list(export(pair, tmp_path / "small.onnx", Probes.of(parts, None, CLASSES), int8=True))
+    assert b"QuantizeLinear" in (tmp_path / "small.onnx").read_bytes()
+    assert abs(OnnxModel.load(tmp_path / "small.onnx").predict(image) - wanted).mean() < 0.02
 
 
 def test_nothing_is_rounded_before_the_first_convolution_or_after_the_last(exported: Path, parts: Path) -> None:

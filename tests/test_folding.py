@@ -23,7 +23,7 @@ def _used(name: str) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["fast", "small", "pretrained", "smp:resnet18"])
+@pytest.mark.parametrize("name", ["fast", "small", "pretrained", "pair", "smp:resnet18"])
 def test_the_maps_are_the_same(name: str) -> None:
     if name.startswith("smp"):
         pytest.importorskip("segmentation_models_pytorch")
@@ -34,7 +34,7 @@ def test_the_maps_are_the_same(name: str) -> None:
     assert one.sigmoid().std() > 1e-3  # there was something to be wrong about
 
 
-@pytest.mark.parametrize("name", ["fast", "small", "pretrained"])
+@pytest.mark.parametrize("name", ["fast", "small", "pretrained", "pair"])
 def test_nothing_is_left_to_normalise(name: str) -> None:
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(_used(name)).modules())
 

@@ -30,6 +30,7 @@ from flawsmith.segment.train import TrainConfig, train
 
 CPU = torch.device("cpu")
 TINY: dict[str, dict[str, Any]] = {
+    "pair": {"steps": 15, "lr": 1e-2},
     "pretrained": {"steps": 15, "lr": 1e-2},
     "small": {"steps": 60, "lr": 1e-2, "widths": (8, 16)},
     "smp:resnet18": {"steps": 15, "lr": 1e-2},
@@ -180,7 +181,7 @@ def test_the_same_seed_gives_the_same_model(name: str, four: Selection, tmp_path
 
 @pytest.mark.parametrize("name", ["large", "smp:", "smp:ENCODER", "maskrcnn:vgg", "maskrcnn", "classifier:x", ""])
 def test_an_unknown_model_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="a model is one of pretrained, small"):
+    with pytest.raises(UsageError, match="a model is one of pair, pretrained, small"):
         TrainConfig(model=name)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.segment.efficientnet import Encoder, fold
 from flawsmith.segment.network import WIDTHS, make_network, start_network
+from flawsmith.segment.pair import PairUNet
 from flawsmith.segment.pretrained import PretrainedUNet
 
 
@@ -24,7 +25,8 @@ def test_every_weight_but_the_encoders_is_trained(name: str) -> None:
     network = make_network(name, 1, 1)
     network.train()(torch.rand(2, 1, 64, 64)).sum().backward()
     still = {parameter for parameter in network.parameters() if parameter.grad is None}
-    assert still == (set(network.encoder.parameters()) if isinstance(network, PretrainedUNet) else set())
+    held = network.pretrained if isinstance(network, PairUNet) else network
+    assert still == (set(held.encoder.parameters()) if isinstance(held, PretrainedUNet) else set())
 
 
 def test_a_new_network_expects_good_parts() -> None:
@@ -57,6 +59,26 @@ def test_training_leaves_the_encoder_alone() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.encoder.state_dict().items())
 
 
+def test_a_pair_is_the_mean_of_two_probabilities() -> None:
+    network = start_network("pair", 1, 2, (), 0.0).eval()
+    assert isinstance(network, PairUNet)
+    image = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        network.pretrained.head.bias.fill_(3.0)  # of two that agree any mean would do
+        fast, pretrained = (member(image).sigmoid() for member in network.members)
+        assert torch.allclose(network(image).sigmoid(), (fast + pretrained) / 2, atol=1e-5)
+        assert (pretrained - fast).abs().mean() > 0.3
+
+
+def test_a_score_of_nothing_and_of_everything_is_a_number() -> None:
+    network = make_network("pair", 1, 1).eval()
+    assert isinstance(network, PairUNet)
+    for bias in (-1e3, 1e3):
+        for member in network.members:
+            member.head.bias.data.fill_(bias)
+        assert torch.isfinite(network(torch.rand(1, 1, 64, 64))).all()
+
+
 def test_a_folded_encoder_gives_the_same_maps() -> None:
     plain = Encoder(5).load_imagenet().eval()
     folded = deepcopy(plain)
@@ -68,7 +90,7 @@ def test_a_folded_encoder_gives_the_same_maps() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(UsageError, match="one of pretrained, small"):
+    with pytest.raises(UsageError, match="one of pair, pretrained, small"):
         make_network("large", 1, 1)
 
 

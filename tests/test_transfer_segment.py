@@ -30,10 +30,10 @@ from flawsmith.segment.train import TrainConfig, train
 from flawsmith.segment.transfer import Origin
 
 CPU = torch.device("cpu")
-LEVELS = {"pretrained": 4, "small": 2, "fast": 2, "smp:resnet18": 5, "maskrcnn:resnet18": 5, "classifier": 1}
+LEVELS = {"pair": 4, "pretrained": 4, "small": 2, "fast": 2, "smp:resnet18": 5, "maskrcnn:resnet18": 5, "classifier": 1}
 WIDTHS = {"small": (8, 16), "fast": (8, 16)}
 PACKAGES = {"smp:resnet18": "segmentation_models_pytorch", "maskrcnn:resnet18": "faster_coco_eval"}
-HEADS = ("head.", "unet.segmentation_head", "net.roi_heads")
+HEADS = ("head.", "fast.head.", "pretrained.head.", "unet.segmentation_head", "net.roi_heads")
 
 
 def config(model: str, **changed: Any) -> TrainConfig:
@@ -89,6 +89,7 @@ def test_a_new_class_starts_from_the_mean_and_others_are_dropped(model: str, tra
         "smp:resnet18": ("unet.segmentation_head.0.weight", 1, 0),
         "maskrcnn:resnet18": ("net.roi_heads.box_predictor.bbox_pred.weight", 4, 4),
         "classifier": ("head.weight", 1, 0),
+        "pair": ("fast.head.weight", 4, 0),
     }.get(model, ("head.weight", 4, 0))
     pit, scratch = before[name][first : first + each], before[name][first + each :]
     assert torch.equal(after[name][first + each :], pit)
@@ -132,7 +133,7 @@ def test_the_result_depends_on_the_weights_and_not_on_where_they_lie(selection: 
     assert str(tmp_path).encode() not in (tmp_path / "a" / MODEL).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["small", "fast", "pretrained"])
+@pytest.mark.parametrize("name", ["small", "fast", "pretrained", "pair"])
 @torch.no_grad()
 def test_a_grey_part_gets_the_same_map_in_rgb_and_back(name: str) -> None:
     torch.manual_seed(0)

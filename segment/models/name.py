@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flawsmith.data.errors import UsageError
 
-OWN = ("pretrained", "small", "fast")  # the U-Nets of this package
+OWN = ("pair", "pretrained", "small", "fast")  # the U-Nets of this package
 SMP = "smp"  # of smp:ENCODER
 MASKRCNN = "maskrcnn"
 CLASSIFIER, THRESHOLD = "classifier", "threshold"
