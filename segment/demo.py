@@ -16,6 +16,7 @@ from flawsmith.gan.preview import preview
 from flawsmith.gan.trainer import FitConfig
 from flawsmith.segment.picture import Picture
 from flawsmith.segment.report import write_report
+from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig, trial
 
 NOTE = (
@@ -31,7 +32,9 @@ class DemoConfig:
     photos: int = 2  # photographs of each of the 76 parts: enough to need a split by part
     real: int = 5  # real defect images of each class: few, as in the job that this is for
     arms: tuple[str, ...] = ("real", "real+paste", "real+gan")  # a fourth would leave each too few steps
-    trial: TrialConfig = field(default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), count=120))
+    trial: TrialConfig = field(
+        default_factory=lambda: TrialConfig(fit=FitConfig(steps=300), train=TrainConfig(steps=100), count=120)
+    )
 
 
 def run(output: Path, config: DemoConfig, seed: int, device: torch.device) -> Iterator[dict[str, Any]]:

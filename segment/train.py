@@ -45,7 +45,9 @@ PATIENCE = 20  # steps in a row with a loss that is no number, after which the t
 class TrainConfig:
     """The recipe; docs/ tells what was tried beside it."""
 
-    steps: int = 150  # under a minute on two CPU cores; 200 and 300 scored no better inside pools
+    steps: int = (
+        150  # under a minute on two CPU cores; of the pretrained network 200 and 300 scored no better inside pools
+    )
     batch: int = 12  # patches
     patch: int = 192  # px, native resolution
     lr: float = 3e-3  # of AdamW, at its peak
