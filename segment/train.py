@@ -130,8 +130,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         network = family.start(config, batches.channels, len(selection.classes))
-    learners = members(network, config.model)
-    steps = config.steps * len(learners)
+    steps = config.steps * len(members(network, config.model))
     if origin is not None:
         origin.start.refuse_deep(len(levels_of(network)))
         origin.put_into(network, selection.classes, batches.channels)
@@ -140,18 +139,32 @@ def train(
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     group.align(network.state_dict().values())
-    for number, (kind, learner) in enumerate(learners.items()):
-        decay = AVERAGES.get(kind, AVERAGE) if config.average is None else config.average
-        averaged = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
-        levels = levels_of(learner) if origin is not None else ()
-        for event in descend(learner, averaged, levels, batches, family, config, seed, device, share):
-            yield event | {"step": number * config.steps + event["step"], "steps": steps}
-        learner.load_state_dict(averaged.module.state_dict())
+    for event in _teach(network, batches, family, config, seed, device, share):
+        yield event | {"steps": steps}
     recipe = {"seed": seed, **asdict(config)}
     model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
     yield {"step": steps, "steps": steps}
+
+
+def _teach(
+    network: nn.Module,
+    batches: Batches,
+    family: Family,
+    config: TrainConfig,
+    seed: int,
+    device: torch.device,
+    share: Share,
+) -> Iterator[dict[str, Any]]:
+    """Each of the network's members learns, one after the other, and becomes the moving average of its weights."""
+    for number, (kind, learner) in enumerate(members(network, config.model).items()):
+        decay = AVERAGES.get(kind, AVERAGE) if config.average is None else config.average
+        averaged = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+        levels = levels_of(learner) if config.start else ()
+        for event in descend(learner, averaged, levels, batches, family, config, seed, device, share):
+            yield event | {"step": number * config.steps + event["step"]}
+        learner.load_state_dict(averaged.module.state_dict())
 
 
 def make_batches(selection: Selection, synthetic: Sequence[Record], config: TrainConfig, seed: int) -> Batches:
