@@ -23,7 +23,8 @@ def levels_of(network: nn.Module) -> Levels:
     if isinstance(network, UNet | FastUNet):
         return [(f"down.{level}",) for level in range(len(network.down))]
     if isinstance(network, PairUNet):  # the first of the one with the first of the other, and so on
-        return [(*a, *b) for a, b in zip(*(_within(network, name) for name in ("fast", "pretrained")), strict=True)]
+        both = (_within(name, member) for name, member in network.members.items())
+        return [(*a, *b) for a, b in zip(*both, strict=True)]
     if isinstance(network, PretrainedUNet):  # its encoder has never learned: its decoder's levels are what there is
         return [("encoder", "fine"), *((f"up.{level}",) for level in range(len(network.up)))]
     if isinstance(network, PatchNet):
@@ -34,9 +35,9 @@ def levels_of(network: nn.Module) -> Levels:
     return [(f"{body}.conv1", f"{body}.bn1"), *((f"{body}.layer{level}",) for level in range(1, 5))]
 
 
-def _within(network: nn.Module, name: str) -> list[list[str]]:
-    """The levels of a part of the network, as the whole calls them."""
-    return [[f"{name}.{one}" for one in level] for level in levels_of(getattr(network, name))]
+def _within(name: str, member: nn.Module) -> list[list[str]]:
+    """The levels of a part of a network, as the whole calls them."""
+    return [[f"{name}.{one}" for one in level] for level in levels_of(member)]
 
 
 @torch.no_grad()

@@ -31,14 +31,14 @@ class PairUNet(nn.Module):
         self.pretrained = PretrainedUNet(channels, classes, widths[:SPLIT], dropout)
 
     @property
-    def members(self) -> tuple[FastUNet, PretrainedUNet]:
-        """Both networks."""
-        return self.fast, self.pretrained
+    def members(self) -> dict[str, FastUNet | PretrainedUNet]:
+        """Both networks, by the names of their kinds, under which they lie here."""
+        return {"fast": self.fast, "pretrained": self.pretrained}
 
     @property
     def stride(self) -> int:
         """Of what both sides are made multiples, in pixels."""
-        return max(member.stride for member in self.members)
+        return max(member.stride for member in self.members.values())
 
     def hold(self, encoder: Encoder) -> None:
         """Takes an encoder that will not learn any more."""
@@ -47,10 +47,10 @@ class PairUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         x = pad_to(x, self.stride)  # here, so that both see the same, whatever their depths
-        probability = torch.stack([member(x).sigmoid() for member in self.members]).mean(0)
+        probability = torch.stack([member(x).sigmoid() for member in self.members.values()]).mean(0)
         return torch.logit(probability, TINY)[..., :height, :width]
 
 
-def members(network: nn.Module, name: str) -> dict[str, nn.Module]:
-    """The networks within a network called `name` that learn by themselves, by their own names."""
-    return {one.name: one for one in network.members} if isinstance(network, PairUNet) else {name: network}
+def learners(network: nn.Module, kind: str) -> dict[str, nn.Module]:
+    """The networks within one of a kind that learn by themselves, by their own kinds."""
+    return dict(network.members) if isinstance(network, PairUNet) else {kind: network}

@@ -32,7 +32,7 @@ from flawsmith.segment.models.family import Family
 from flawsmith.segment.models.name import OWN, THRESHOLD, check_model
 from flawsmith.segment.models.threshold_fit import fit_threshold
 from flawsmith.segment.network import AVERAGE, AVERAGES, WIDTHS, Network
-from flawsmith.segment.pair import SPLIT, PairUNet, members
+from flawsmith.segment.pair import SPLIT, PairUNet, learners
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
 from flawsmith.segment.transfer import Origin
@@ -45,9 +45,7 @@ PATIENCE = 20  # steps in a row with a loss that is no number, after which the t
 class TrainConfig:
     """The recipe; docs/ tells what was tried beside it."""
 
-    steps: int = (
-        150  # under a minute on two CPU cores; of the pretrained network 200 and 300 scored no better inside pools
-    )
+    steps: int = 150  # of each network; under a minute on two CPU cores, and enough for `pretrained` inside pools
     batch: int = 12  # patches
     patch: int = 192  # px, native resolution
     lr: float = 3e-3  # of AdamW, at its peak
@@ -130,7 +128,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         network = family.start(config, batches.channels, len(selection.classes))
-    steps = config.steps * len(members(network, config.model))
+    steps = config.steps * len(learners(network, config.model))
     if origin is not None:
         origin.start.refuse_deep(len(levels_of(network)))
         origin.put_into(network, selection.classes, batches.channels)
@@ -139,32 +137,14 @@ def train(
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     group.align(network.state_dict().values())
-    for event in _teach(network, batches, family, config, seed, device, share):
-        yield event | {"steps": steps}
+    for number, (kind, learner) in enumerate(learners(network, config.model).items()):
+        for event in descend(learner, kind, batches, family, config, seed, device, share):
+            yield event | {"step": number * config.steps + event["step"], "steps": steps}
     recipe = {"seed": seed, **asdict(config)}
     model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
     yield {"step": steps, "steps": steps}
-
-
-def _teach(
-    network: nn.Module,
-    batches: Batches,
-    family: Family,
-    config: TrainConfig,
-    seed: int,
-    device: torch.device,
-    share: Share,
-) -> Iterator[dict[str, Any]]:
-    """Each of the network's members learns, one after the other, and becomes the moving average of its weights."""
-    for number, (kind, learner) in enumerate(members(network, config.model).items()):
-        decay = AVERAGES.get(kind, AVERAGE) if config.average is None else config.average
-        averaged = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
-        levels = levels_of(learner) if config.start else ()
-        for event in descend(learner, averaged, levels, batches, family, config, seed, device, share):
-            yield event | {"step": number * config.steps + event["step"]}
-        learner.load_state_dict(averaged.module.state_dict())
 
 
 def make_batches(selection: Selection, synthetic: Sequence[Record], config: TrainConfig, seed: int) -> Batches:
@@ -180,8 +160,7 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
 
 def descend(
     network: nn.Module,
-    averaged: AveragedModel,
-    levels: Levels,
+    kind: str,
     batches: Batches,
     family: Family,
     config: TrainConfig,
@@ -189,7 +168,13 @@ def descend(
     device: torch.device,
     share: Share,
 ) -> Iterator[dict[str, Any]]:
-    """The steps of the optimiser; those whose loss or gradient is no finite number change nothing."""
+    """The steps of the optimiser, after which the network is the moving average of its weights.
+
+    Those whose loss or gradient is no finite number change nothing.
+    """
+    decay = AVERAGES.get(kind, AVERAGE) if config.average is None else config.average
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+    levels: Levels = levels_of(network) if config.start else ()
     network.train()
     hold(network, levels, config.start)
     peak = config.lr * family.pace
@@ -213,7 +198,8 @@ def descend(
             averaged.update_parameters(network)
         else:  # the forward pass may have spoilt the running statistics: back to those of the last good step
             _copy_buffers(averaged.module, network)
-        yield {"step": step + 1, "steps": config.steps, **({"loss": loss} if finite else {})}
+        yield {"step": step + 1, **({"loss": loss} if finite else {})}
+    network.load_state_dict(averaged.module.state_dict())
 
 
 def mined(averaged: AveragedModel, batches: Batches, device: torch.device, group: Group) -> Batches:

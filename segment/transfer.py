@@ -94,8 +94,8 @@ def _file(path: Path) -> Path:
 def _adapt(network: nn.Module, change: Change) -> Adapt:
     """What becomes of the weights that know a class or a colour; images are seen with their local contrast beside."""
     if isinstance(network, PairUNet):
-        parts = {"fast": network.fast, "pretrained": network.pretrained}
-        return {f"{name}.{key}": one for name, part in parts.items() for key, one in _adapt(part, change).items()}
+        parts = network.members.items()
+        return {f"{name}.{key}": one for name, part in parts for key, one in _adapt(part, change).items()}
     if isinstance(network, UNet | FastUNet | PretrainedUNet):
         each = BLOCK**2 if isinstance(network, FastUNet) else 4  # pixels of a block
         first = "fine.0.weight" if isinstance(network, PretrainedUNet) else "down.0.layers.0.weight"

@@ -65,7 +65,7 @@ def test_a_pair_is_the_mean_of_two_probabilities() -> None:
     image = torch.rand(1, 1, 64, 64)
     with torch.no_grad():
         network.pretrained.head.bias.fill_(3.0)  # of two that agree any mean would do
-        fast, pretrained = (member(image).sigmoid() for member in network.members)
+        fast, pretrained = (member(image).sigmoid() for member in network.members.values())
         assert torch.allclose(network(image).sigmoid(), (fast + pretrained) / 2, atol=1e-5)
         assert (pretrained - fast).abs().mean() > 0.3
 
@@ -74,7 +74,7 @@ def test_a_score_of_nothing_and_of_everything_is_a_number() -> None:
     network = make_network("pair", 1, 1).eval()
     assert isinstance(network, PairUNet)
     for bias in (-1e3, 1e3):
-        for member in network.members:
+        for member in network.members.values():
             member.head.bias.data.fill_(bias)
         assert torch.isfinite(network(torch.rand(1, 1, 64, 64))).all()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from flawsmith.data import checkpoint
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.read import read
 from flawsmith.data.sample import load
@@ -156,3 +157,25 @@ def test_rate_rises_and_falls() -> None:
 def test_recipes_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         TrainConfig(**wrong)
+
+
+def test_a_member_of_a_pair_learns_as_if_it_were_alone(selection: Selection, tmp_path: Path) -> None:
+    """Also from the network's own hard negatives, and with its own moving average."""
+    recipe = {"steps": 5, "batch": 4, "patch": 64, "lr": 1e-2}
+    pair, alone = ("pair", TrainConfig(**recipe)), ("fast", TrainConfig(model="fast", **recipe))
+    told = {name: list(train(selection, (), one, tmp_path / name, 0, CPU)) for name, one in (pair, alone)}
+    found, wanted = (checkpoint.load(tmp_path / name / MODEL)[0] for name in ("pair", "fast"))
+    assert all(torch.equal(found[f"fast.{name}"], value) for name, value in wanted.items())
+    assert [event["step"] for event in told["pair"]] == [*range(1, 11), 10]
+    assert {event["steps"] for event in told["pair"]} == {10} and told["pair"][4]["loss"] == told["fast"][4]["loss"]
+
+
+@pytest.mark.parametrize(("name", "decay"), [("fast", 0.9), ("small", 0.9), ("pretrained", 0.98)])
+def test_each_network_has_an_average_of_its_own(name: str, decay: float, selection: Selection, tmp_path: Path) -> None:
+    weights = {}
+    for average in (None, 0.9, 0.98):
+        config = TrainConfig(steps=3, batch=2, patch=64, model=name, average=average, mine_at=0.0)
+        list(train(selection, (), config, tmp_path / str(average), 0, CPU))
+        weights[average] = checkpoint.load(tmp_path / str(average) / MODEL)[0]["head.weight"]
+    other = 0.98 if decay == 0.9 else 0.9
+    assert torch.equal(weights[None], weights[decay]) and not torch.equal(weights[None], weights[other])

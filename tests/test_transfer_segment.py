@@ -89,7 +89,7 @@ def test_a_new_class_starts_from_the_mean_and_others_are_dropped(model: str, tra
         "smp:resnet18": ("unet.segmentation_head.0.weight", 1, 0),
         "maskrcnn:resnet18": ("net.roi_heads.box_predictor.bbox_pred.weight", 4, 4),
         "classifier": ("head.weight", 1, 0),
-        "pair": ("fast.head.weight", 4, 0),
+        "pair": ("pretrained.head.weight", 4, 0),  # the fast one's is that of `fast`
     }.get(model, ("head.weight", 4, 0))
     pit, scratch = before[name][first : first + each], before[name][first + each :]
     assert torch.equal(after[name][first + each :], pit)
