@@ -21,6 +21,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
+from flawsmith.gan.label import shown
 from flawsmith.gan.standout import standout
 
 
@@ -52,6 +53,18 @@ class Bank:
         """For each class how far its defects stand out from their surroundings, sorted: see standout.py."""
         found = [[standout(self.instances[i].image, self.instances[i].mask) for i in some] for some in self.members]
         return tuple(tuple(sorted(one)) for one in found)
+
+    @cached_property
+    def shown(self) -> tuple[float, ...]:
+        """For each class the median share of a real mask that visibly differs from the healed part; 1 without any.
+
+        Where annotators draw a wide outline, or an ellipse, it is small, and no more can be asked of painted ones.
+        """
+        found = [
+            [shown(one.healed, one.image, one.mask) for one in map(self.instances.__getitem__, some)]
+            for some in self.members
+        ]
+        return tuple(float(np.median(one)) if one else 1.0 for one in found)
 
     @cached_property
     def aligned(self) -> tuple[tuple[bool, bool], ...]:

@@ -1,16 +1,19 @@
-"""The label of a painted defect: the pixels that visibly changed, measured against the part's own noise."""
+"""The label of a painted defect: its shape, which annotators drew about a real one, where it visibly changed the part.
+
+How far beyond the change a rim is drawn, and whether a hole is, differs from product to product by more than painters
+do: a network that learns from other rims than those it is judged by learns to draw too little, or too much.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness
+from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness, grow
 
 CHANGE = 2.5  # times the noise: a mean change over 3 × 3 px that an eye can tell from the grain
 QUIET = 0.004  # one grey level of 255: the least noise that is assumed, also of a part without any
-# Annotators draw where a change falls off, not where it ends. These two fit real masks best, on tiles and ball screws:
 SHARE = 0.4  # of the strongest change nearby: a weaker one beside it is its blurred rim
-NEARBY = 5  # px
+NEARBY = 5  # px; also how far beyond what visibly changed a label may reach
 BRIDGE = 3  # px: radius of the closing that joins the changed spots of one defect
 DISC = np.hypot(*np.mgrid[-BRIDGE : BRIDGE + 1, -BRIDGE : BRIDGE + 1]) <= BRIDGE + 0.5
 SPECK = 4  # px: smaller changed spots away from the rest are grain
@@ -21,6 +24,16 @@ def noise_of(clean: Pixels) -> float:
     grey = brightness(clean)
     fine = ndimage.uniform_filter(grey, 3) - ndimage.uniform_filter(grey, 9)
     return max(float(1.4826 * np.median(np.abs(fine))), QUIET)
+
+
+def as_drawn(shape: Mask, seen: Mask) -> Mask:
+    """The pixels (H, W) of `shape` (H, W) that lie within NEARBY px of what is `seen` (H, W) to have changed."""
+    return shape & grow(seen, NEARBY)
+
+
+def shown(clean: Pixels, painted: Pixels, shape: Mask) -> float:
+    """The share of `shape` (H, W) where `painted` visibly differs from `clean` (H, W, C)."""
+    return float(visible(clean, painted, shape, noise_of(clean))[shape].mean()) if shape.any() else 0.0
 
 
 def visible(clean: Pixels, painted: Pixels, support: Mask, noise: float) -> Mask:

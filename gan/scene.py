@@ -20,7 +20,7 @@ from flawsmith.gan.blend import composite
 from flawsmith.gan.context import Survey, survey
 from flawsmith.gan.control import Control
 from flawsmith.gan.gate import Gate
-from flawsmith.gan.label import noise_of, visible
+from flawsmith.gan.label import as_drawn, noise_of, visible
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.placement import place_on
 from flawsmith.gan.region import Mask, Pixels, grow
@@ -42,7 +42,7 @@ class SceneConfig:
     """What is painted on one image, and when a defect counts as painted."""
 
     tries: int = 12  # draws of shape, place and look for one defect, before the image is given up
-    least_fill: float = 0.3  # part of the drawn shape that must visibly change: an invisible defect is label noise
+    least_fill: float = 0.3  # of the share of real masks that visibly differs: an invisible defect is label noise
     faintest: float = 0.25  # quantile of the real defects of the class that a painted one must stand out as far as
     control: Control = field(default_factory=Control)
 
@@ -57,6 +57,7 @@ class Proposal:
     allowed: Mask  # (h, w): where in the window paint may be
     severity: float
     least: float  # how far it must stand out
+    shown: float  # share of real masks of the class that visibly differs from a part without a defect
     about: dict[str, Any]
 
 
@@ -71,7 +72,7 @@ class Scene:
     pixels: NDArray[Any]  # (H, W, C) uint8 or uint16: the clean part, then what was painted on it
     survey: Survey  # of the clean part: where defects may go and what surrounds each place
     shapes: tuple[Shape, ...]  # of the defects wanted: see draw_shapes
-    labels: list[Patch] = field(default_factory=list)  # one a painted defect: the pixels that visibly changed
+    labels: list[Patch] = field(default_factory=list)  # one a painted defect: see label.py
     defects: list[dict[str, Any]] = field(default_factory=list)  # provenance of each
     reasons: Counter[str] = field(default_factory=Counter)  # why tries failed
     attempt: int = 0
@@ -83,7 +84,7 @@ class Scene:
 
     @property
     def mask(self) -> Mask:
-        """(H, W): every pixel that visibly changed."""
+        """(H, W): every pixel of a painted defect."""
         whole = np.zeros(self.pixels.shape[:2], bool)
         for label in self.labels:
             label.onto(whole)
@@ -151,7 +152,7 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     }
     least = 0.0 if control.severity != (1.0, 1.0) else least_standout(scene, bank, config)
     allowed = scene.survey.allowed_in(top, left, bottom - top, right - left)
-    return Proposal(top, left, job, allowed, severity, least, about)
+    return Proposal(top, left, job, allowed, severity, least, bank.shown[scene.defect], about)
 
 
 def next_shape(scene: Scene, bank: Bank, config: SceneConfig, random: np.random.Generator) -> Shape:
@@ -205,13 +206,15 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig, 
     window = np.s_[proposal.top : proposal.top + height, proposal.left : proposal.left + width]
     before, after = scene.pixels[window], painted_window(scene.pixels[window], job.clean, paint, support, proposal)
     changed = to_float(after, job.clean.shape[2]).transpose(1, 2, 0)
-    label = visible(job.clean, changed, support, noise_of(job.clean))
-    fill = float((label & job.mask).sum() / max(job.mask.sum(), 1))
+    shape = job.mask & support
+    seen = visible(job.clean, changed, support, noise_of(job.clean))
+    label = as_drawn(shape, seen)
+    fill = float((seen & job.mask).sum() / max(job.mask.sum(), 1))
     strength = standout(changed, label, job.clean)
     patch = Patch.of(label, proposal.top, proposal.left)
     told = {"fill": round(fill, 4), "area": patch.area, "standout": round(strength, 3), "box": list(patch.box)}
     reason = None
-    if fill < config.least_fill or not patch.area:
+    if fill < config.least_fill * proposal.shown or not patch.area:
         reason = "not visible"
     elif strength < proposal.least:
         reason = "fainter than the real ones"

@@ -36,7 +36,7 @@ class Spot:
     job: Job
     allowed: Mask  # (h, w): where in the window paint may be
     paint: Paint
-    label: Mask  # (TILE, TILE): the pixels that visibly changed
+    label: Mask  # (TILE, TILE): as painted sets label it
 
     def shown(self, paint: Paint | None = None, severity: float = 1) -> Pixels:
         """The tile with this paint, or its own, at a severity."""

@@ -185,14 +185,14 @@ def test_what_the_shape_forces_is_no_likeness() -> None:
 
 @pytest.mark.parametrize(("painter", "passes"), [(Decent, True), (Half, False), (Blind, False)])
 def test_fill_wants_the_whole_shape(painter: type[Decent], passes: bool, many: Bank, chosen: Selection) -> None:
-    assert fill(spots(many, chosen.good, painter(many))).passed is passes
+    assert fill(spots(many, chosen.good, painter(many)), many).passed is passes
 
 
 def test_tries_that_did_not_show_count_as_unfilled(many: Bank, chosen: Selection) -> None:
     seen = spots(many, chosen.good, Decent(many))
     entries, given_up = [{"failed_tries": {"not visible": 3}}], [{"rejected": {"not visible": 12, "other": 4}}]
     assert unseen_tries(entries, given_up) == 15
-    whole, rare = fill(seen), fill(seen, unseen=3)
+    whole, rare = fill(seen, many), fill(seen, many, unseen=3)
     assert whole.value is not None and rare.value == pytest.approx(whole.value / 4) and not rare.passed
 
 
@@ -321,7 +321,7 @@ def test_limits_hold_on_their_side_and_what_is_undefined_is_null() -> None:
 
 
 def test_few_rims_give_no_figure(bank: Bank) -> None:
-    assert rim([], bank, 0).value is None and copies([], Gallery(bank)).value is None and fill([]).value is None
+    assert rim([], bank, 0).value is None and copies([], Gallery(bank)).value is None and fill([], bank).value is None
 
 
 def test_a_stand_in_for_latents_passes_on_what_it_does_not_know() -> None:

@@ -13,6 +13,7 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.control import Control
 from flawsmith.gan.gate import Gate, GateConfig
 from flawsmith.gan.painter import Job, Paint
+from flawsmith.gan.region import grow
 from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, next_shape, propose, span
 
 
@@ -144,8 +145,8 @@ def test_nothing_is_painted_outside_the_region(bank: Bank, selection: Selection,
         while not scene.done and scene.attempt < config.tries:
             proposal = propose(scene, bank, config, seed=1)
             if proposal is not None:
-                everywhere = np.ones(proposal.job.mask.shape, np.float32)
-                made = replace(darkened(proposal.job, 0.3), **({"alpha": everywhere} if painter == "spill" else {}))
+                beyond = grow(proposal.job.mask, 4).astype(np.float32)
+                made = replace(darkened(proposal.job, 0.3), **({"alpha": beyond} if painter == "spill" else {}))
             if proposal is None or not accept(scene, proposal, made, config, gate):
                 scene.attempt += 1
         assert scene.labels and not (scene.pixels != clean).any(2)[~allowed].any() and not scene.mask[~allowed].any()

@@ -10,6 +10,7 @@ from flawsmith.gan.integrity.change import change, contrast
 from flawsmith.gan.integrity.figure import Figure
 from flawsmith.gan.integrity.painted import Spot
 from flawsmith.gan.label import noise_of
+from flawsmith.gan.region import Mask, Pixels
 
 VISIBLE = 2.5  # times the part's noise
 LEAST_FILL, LEAST_CONTRAST = 0.5, 0.5
@@ -22,21 +23,42 @@ def unseen_tries(entries: Sequence[Mapping[str, Any]], given_up: Sequence[Mappin
     return sum(int(one.get(UNSEEN, 0)) for one in tries)
 
 
-def fill(spots: Sequence[Spot], unseen: float = 0) -> Figure:
-    """The mean share of a drawn shape that visibly changed; `unseen` tries for each painted defect count as none."""
-    shares = [float((change(s.clean, s.after, s.mask) > VISIBLE * noise_of(s.clean))[s.mask].mean()) for s in spots]
+def fill(spots: Sequence[Spot], bank: Bank, unseen: float = 0) -> Figure:
+    """How much of a drawn shape visibly changed, over the share of a real mask that differs from the healed part.
+
+    `unseen` tries for each painted defect count as none.
+    """
+    shares = {
+        name: [_share(s.clean, s.after, s.mask) for s in spots if s.defect == defect]
+        for defect, name in enumerate(bank.classes)
+    }
+    real = {
+        name: float(
+            np.median([_share(one.healed, one.image, one.mask) for one in (bank.instances[i] for i in members)])
+        )
+        for name, members in zip(bank.classes, bank.members, strict=True)
+        if members
+    }
+    relative = [min(share / max(real.get(name, 1), 1e-6), 1.0) for name, found in shares.items() for share in found]
     return Figure(
         "fill",
-        float(np.mean(shares)) / (1 + unseen) if shares else None,
+        float(np.mean(relative)) / (1 + unseen) if relative else None,
         LEAST_FILL,
         "min",
-        "Share of the drawn shape that visibly changed, tries that did not show at all counted in as nothing.",
+        "Share of the drawn shape that visibly changed, where that of real masks counts as 1 and tries that did not "
+        "show at all as nothing.",
         {
-            "defects": len(shares),
-            "mean of those that show": float(np.mean(shares)) if shares else None,
+            "defects": len(relative),
+            "painted": {name: float(np.mean(found)) for name, found in shares.items() if found},
+            "real": real,
             "unseen": unseen,
         },
     )
+
+
+def _share(clean: Pixels, after: Pixels, mask: Mask) -> float:
+    """The share of `mask` (h, w) where the change can be told from the part's noise."""
+    return float((change(clean, after, mask) > VISIBLE * noise_of(clean))[mask].mean())
 
 
 def strength(spots: Sequence[Spot], bank: Bank) -> Figure:

@@ -147,7 +147,7 @@ def _of_painter(
     unseen = unseen_tries(rows, rejected(painted.folder)) / max(sum(len(row["defects"]) for row in rows), 1)
     return [
         leak(pictures(painted.folder, bank, good), hand, bank.channels),
-        fill(spots, unseen),
+        fill(spots, bank, unseen),
         strength(spots, bank),
         copies(painted.matches, gallery),
         rim(spots, bank, seed),
