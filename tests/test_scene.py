@@ -145,7 +145,7 @@ def test_nothing_is_painted_outside_the_region(bank: Bank, selection: Selection,
         while not scene.done and scene.attempt < config.tries:
             proposal = propose(scene, bank, config, seed=1)
             if proposal is not None:
-                beyond = grow(proposal.job.mask, 4).astype(np.float32)
+                beyond = grow(proposal.job.mask, 2).astype(np.float32)
                 made = replace(darkened(proposal.job, 0.3), **({"alpha": beyond} if painter == "spill" else {}))
             if proposal is None or not accept(scene, proposal, made, config, gate):
                 scene.attempt += 1
