@@ -18,7 +18,7 @@ GAIN = 0.25  # deviation of the log of a factor on its contrast: how strong a de
 LEVEL = 0.25  # deviation of what is added, in units of its contrast: nor does it say how dark
 NOISE = 0.1  # the same for smooth noise
 SIDE, LEFT = 5, 0.136  # px of the box that smooths that noise, twice; the deviation that this leaves
-STIR, LEAST_STIR, MOST_STIR = 0.12, 0.7, 4.0  # of the root of its area: px that a pixel is moved by, in each direction
+STIR, LEAST_STIR, MOST_STIR = 0.64, 0.7, 4.0  # of its mean depth: px that a pixel is moved by, in each direction
 APART, LEAST_APART = 5.0, 8  # times that: px from one independent move to the next, so that hardly anything folds over
 
 
@@ -39,12 +39,13 @@ def varied(draft: Tensor, clean: Tensor, mask: Tensor, doubt: Tensor, noise: Ten
     return mixed.clamp(0, 1)
 
 
-def stirred(size: tuple[int, int], area: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def stirred(size: tuple[int, int], depth: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Moves in px, by rows and columns, that vary smoothly over a window of `size` (H, W): (2, H, W).
 
-    Texture moved about is as sharp as before, and no copy.
+    Texture moved about is as sharp as before, and no copy. `depth` is the mean distance of a defect's pixels to its
+    rim, px: by its area, a long scratch would be moved by more than its width, and be torn to pieces.
     """
-    amount = float(np.clip(STIR * area**0.5, LEAST_STIR, MOST_STIR))
+    amount = float(np.clip(STIR * depth, LEAST_STIR, MOST_STIR))
     apart = max(APART * amount, LEAST_APART)
     knots = rng.standard_normal((2, *(2 + int(side / apart) for side in size)), np.float32)
     grid = np.mgrid[: size[0], : size[1]].astype(np.float32) / np.float32(apart)

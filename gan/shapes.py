@@ -97,7 +97,7 @@ def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generato
     window = slice(rows.start - PAD, rows.stop + PAD), slice(columns.start - PAD, columns.stop + PAD)
     source = canvas.source[:, window[0], window[1]]
     if stir is not None:
-        source = source + stirred(source.shape[1:], int(canvas.mask.sum()), stir)
+        source = source + stirred(source.shape[1:], float(-canvas.values[canvas.mask].mean()), stir)
     distance = bank.instances[params.first].distance
     own = sample_field(distance.values, distance, source)
     wanted = canvas.values[window] / np.float32(params.scale)

@@ -59,9 +59,9 @@ def test_colours_are_varied_together_and_stay_in_range() -> None:
     assert extreme.min() >= 0 and extreme.max() <= 1
 
 
-def test_pixels_are_moved_by_about_as_much_as_the_area_says() -> None:
-    for area, amount in ((9, 0.7), (400, 2.4), (40000, 4.0)):
-        moves = stirred((80, 90), area, np.random.default_rng(0))
+def test_pixels_are_moved_by_about_as_much_as_the_depth_says() -> None:
+    for depth, amount in ((0.8, 0.7), (3.5, 2.24), (30, 4.0)):
+        moves = stirred((80, 90), depth, np.random.default_rng(0))
         assert moves.shape == (2, 80, 90) and 0.5 * amount < moves.std() < 1.1 * amount
         assert np.abs(np.diff(moves, axis=2)).max() < 1.2  # smoothly: next to nothing is folded over
 
