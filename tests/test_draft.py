@@ -4,6 +4,7 @@ from torch import Tensor
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.draft import GAIN, LEVEL, NOISE, stirred, varied
+from flawsmith.gan.instance import Instance
 from flawsmith.gan.painter import Job
 from flawsmith.gan.shapes import draw_shape, sample_shape, source_coordinates
 from flawsmith.gan.transplant import transplant
@@ -83,3 +84,22 @@ def test_what_is_stirred_keeps_its_depth_and_is_no_copy(bank: Bank) -> None:
         assert (
             source_coordinates(shape.params, bank, random).shape[1:] == source_coordinates(shape.params, bank).shape[1:]
         )
+
+
+def test_a_long_thin_defect_is_not_torn() -> None:
+    rows, columns = np.mgrid[:128, :160]
+    off = np.abs(rows - 64 - 10 * np.sin(columns / 25))
+    line, mask = (off < 1.5) & (columns > 20) & (columns < 140), (off < 4) & (columns > 18) & (columns < 142)
+    healed = np.full((128, 160, 1), 0.6, np.float32)
+    scratch = Instance(
+        0, np.where(line[..., None], np.float32(0.2), healed), mask, healed, (False,) * 4, 0, 0, 128, 160, "a", "a"
+    )
+    bank = Bank((scratch,), ("scratch",), 1, 255)
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        shape = draw_shape(sample_shape(bank, 0, random), bank)
+        drawn = np.pad(shape.mask, 20)
+        job = Job(np.full((*drawn.shape, 1), 0.6, np.float32), drawn, 0, shape.params, 20, 20, ())
+        moved, _ = transplant(job, bank, random)
+        darkest = np.where(drawn, moved[..., 0], 1).min(0)[drawn.any(0)]
+        assert (darkest[8:-8] < 0.4).all()  # in every column: by half of its contrast, or more

@@ -12,6 +12,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.control import Control
 from flawsmith.gan.gate import Gate, GateConfig
+from flawsmith.gan.instance import Instance
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.region import grow
 from flawsmith.gan.scene import GRAIN, Scene, SceneConfig, accept, begin, mixed, next_shape, propose, span
@@ -200,3 +201,40 @@ def test_reading_again_gives_the_clean_part(bank: Bank, selection: Selection) ->
     before = scene.pixels.copy()
     paint(scene, bank, 0.3)
     assert np.array_equal(read_image(scene.record.image), before)
+
+
+def test_where_real_masks_are_drawn_wide_no_more_has_to_show_than_of_them(bank: Bank, selection: Selection) -> None:
+    def outlined(one: Instance) -> Instance:
+        return replace(one, mask=grow(one.mask, 9), touches=(False,) * 4)
+
+    wide = replace(bank, instances=tuple(outlined(one) for one in bank.instances))
+    assert max(wide.shown) < 0.3 < min(bank.shown)
+    scene, strict = blank(wide, selection), blank(wide, selection)
+    strict_bank = replace(wide)
+    vars(strict_bank)["shown"] = (1.0,) * len(bank.classes)
+    for one, own in ((scene, wide), (strict, strict_bank)):
+        config, gate = SceneConfig(faintest=0.0), Gate(own, "paste", GateConfig())
+        while not one.done and one.attempt < config.tries:
+            proposal = propose(one, own, config, seed=1)
+            if proposal is not None:
+                core = ndimage.distance_transform_edt(proposal.job.mask) > 9
+                made = Paint(proposal.job.clean - np.float32(0.3), core.astype(np.float32))
+            if proposal is None or not accept(one, proposal, made, config, gate):
+                one.attempt += 1
+    assert scene.done and not strict.done and strict.reasons["not visible"]
+
+
+def test_the_label_is_as_wide_as_the_shape_was_drawn(bank: Bank, selection: Selection) -> None:
+    scene, config, gate = blank(bank, selection), SceneConfig(faintest=0.0), Gate(bank, "paste", GateConfig())
+    scene.wanted = 1
+    while not scene.done:
+        proposal = propose(scene, bank, config, seed=1)
+        if proposal is not None:
+            core = ndimage.distance_transform_edt(proposal.job.mask) > 1.5  # a rim that the eye cannot see
+            content = proposal.job.clean - np.float32(0.3) * core[..., None]
+            made = Paint(content, proposal.job.mask.astype(np.float32))
+        if proposal is None or not accept(scene, proposal, made, config, gate):
+            scene.attempt += 1
+    drawn = np.zeros(scene.mask.shape, bool)
+    drawn[proposal.top :, proposal.left :][: core.shape[0], : core.shape[1]] = proposal.job.mask & proposal.allowed
+    assert np.array_equal(scene.mask, drawn) and scene.defects[0]["fill"] < 1
