@@ -18,13 +18,14 @@ _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 
 WHAT = "**Synthetic images.** Every defect in them was painted onto a photograph of a good part by flawsmith."
 LABEL = """\
-A label is the set of pixels that visibly changed: where the painted part differs from the clean one by more than the
-part's own noise. All other pixels are those of the clean photograph, apart from a soft rim a few pixels wide around a
-label, in which the change fades out. `masks/` and `annotations.json` (COCO, lossless RLE) hold the same pixels."""
+A label is the outline of a real defect, warped as its pixels were: it lies about a painted defect as people drew it
+about real ones, and ends 5 px beyond what visibly differs from the clean part. All other pixels are those of the clean
+photograph, apart from a soft rim a few pixels wide around a label, in which the change fades out. `masks/` and
+`annotations.json` (COCO, lossless RLE) hold the same pixels."""
 LIMITS = """\
 - It teaches; it does not prove. Measure on real defects alone: a score on painted ones says nothing about real ones.
 - The defects are variations of the few real ones that were learned from. What those do not show, these do not show.
-- A label ends where a change can no longer be seen; a person's outline may be wider or narrower.
+- Labels are as wide as those of the real defects that were learned from; other people's outlines may differ.
 - Several images show the same clean part. Split by `group`, or parts of the training set return in the test set.
 - Light, camera and product are those of the clean photographs.
 - The good images, where there are some, are the clean photographs themselves."""
