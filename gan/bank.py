@@ -21,8 +21,8 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
-from flawsmith.gan.label import shown
 from flawsmith.gan.standout import standout
+from flawsmith.gan.visible import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,12 @@ class Bank:
 
         Where annotators draw a wide outline, or an ellipse, it is small, and no more can be asked of painted ones.
         """
-        found = [
-            [shown(one.healed, one.image, one.mask) for one in map(self.instances.__getitem__, some)]
-            for some in self.members
-        ]
+        found = [[self._shown(self.instances[i]) for i in some] for some in self.members]
         return tuple(float(np.median(one)) if one else 1.0 for one in found)
+
+    @staticmethod
+    def _shown(one: Instance) -> float:
+        return shown(one.healed, one.image, one.mask)
 
     @cached_property
     def aligned(self) -> tuple[tuple[bool, bool], ...]:

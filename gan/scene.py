@@ -20,13 +20,13 @@ from flawsmith.gan.blend import composite
 from flawsmith.gan.context import Survey, survey
 from flawsmith.gan.control import Control
 from flawsmith.gan.gate import Gate
-from flawsmith.gan.label import as_drawn, noise_of, visible
 from flawsmith.gan.painter import Job, Paint
 from flawsmith.gan.placement import place_on
 from flawsmith.gan.region import Mask, Pixels, grow
 from flawsmith.gan.severity import harder
 from flawsmith.gan.shapes import Shape
 from flawsmith.gan.standout import standout
+from flawsmith.gan.visible import noise_of, visible
 
 # px of clean part around a defect that the painter sees. With 32 the paint of four classes differs by 0.1 to 0.2 grey
 # levels of 255 on average, and takes twice as long.
@@ -72,7 +72,7 @@ class Scene:
     pixels: NDArray[Any]  # (H, W, C) uint8 or uint16: the clean part, then what was painted on it
     survey: Survey  # of the clean part: where defects may go and what surrounds each place
     shapes: tuple[Shape, ...]  # of the defects wanted: see draw_shapes
-    labels: list[Patch] = field(default_factory=list)  # one a painted defect: see label.py
+    labels: list[Patch] = field(default_factory=list)  # one a painted defect: its shape, where paint may be
     defects: list[dict[str, Any]] = field(default_factory=list)  # provenance of each
     reasons: Counter[str] = field(default_factory=Counter)  # why tries failed
     attempt: int = 0
@@ -206,15 +206,14 @@ def accept(scene: Scene, proposal: Proposal, paint: Paint, config: SceneConfig, 
     window = np.s_[proposal.top : proposal.top + height, proposal.left : proposal.left + width]
     before, after = scene.pixels[window], painted_window(scene.pixels[window], job.clean, paint, support, proposal)
     changed = to_float(after, job.clean.shape[2]).transpose(1, 2, 0)
-    shape = job.mask & support
+    label = job.mask & support  # as wide as annotators drew about the real defect whose pixels these are
     seen = visible(job.clean, changed, support, noise_of(job.clean))
-    label = as_drawn(shape, seen)
     fill = float((seen & job.mask).sum() / max(job.mask.sum(), 1))
     strength = standout(changed, label, job.clean)
     patch = Patch.of(label, proposal.top, proposal.left)
     told = {"fill": round(fill, 4), "area": patch.area, "standout": round(strength, 3), "box": list(patch.box)}
     reason = None
-    if fill < config.least_fill * proposal.shown or not patch.area:
+    if fill < config.least_fill * proposal.shown or not seen.any():
         reason = "not visible"
     elif strength < proposal.least:
         reason = "fainter than the real ones"

@@ -9,8 +9,8 @@ from flawsmith.gan.bank import Bank
 from flawsmith.gan.integrity.change import change, contrast
 from flawsmith.gan.integrity.figure import Figure
 from flawsmith.gan.integrity.painted import Spot
-from flawsmith.gan.label import noise_of
 from flawsmith.gan.region import Mask, Pixels
+from flawsmith.gan.visible import noise_of
 
 VISIBLE = 2.5  # times the part's noise
 LEAST_FILL, LEAST_CONTRAST = 0.5, 0.5

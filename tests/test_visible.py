@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flawsmith.gan.label import NEARBY, as_drawn, noise_of, shown, visible
+from flawsmith.gan.visible import noise_of, shown, visible
 
 DISC = np.hypot(*np.mgrid[-30:30, -40:40]) <= 9
 ALL = np.ones(DISC.shape, bool)
@@ -69,20 +69,6 @@ def test_a_gap_at_the_image_border_is_closed_as_one_inside_is() -> None:
     gap[:4, 38:42] = True
     label = visible(before, before - 0.3 * (shape & ~gap)[..., None].astype(np.float32), shape, 0.005)
     assert np.array_equal(label, shape)
-
-
-def test_a_label_has_the_rim_and_the_holes_that_were_drawn() -> None:
-    core, ring = np.hypot(*np.mgrid[-30:30, -40:40]) <= 6, DISC & ~(np.hypot(*np.mgrid[-30:30, -40:40]) <= 4)
-    assert np.array_equal(as_drawn(DISC, core), DISC)  # drawn 3 px wider than what can be seen
-    assert np.array_equal(as_drawn(ring, DISC), ring)
-
-
-def test_a_label_ends_where_nothing_can_be_seen() -> None:
-    long = np.zeros(DISC.shape, bool)
-    long[28:32, 5:75] = True
-    label = as_drawn(long, long & (np.arange(80) < 30))
-    assert np.array_equal(label, long & (np.arange(80) < 30 + NEARBY))
-    assert not as_drawn(long, np.zeros_like(long)).any()
 
 
 def test_of_a_wide_outline_a_small_share_is_shown() -> None:

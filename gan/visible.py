@@ -1,19 +1,20 @@
-"""The label of a painted defect: its shape, which annotators drew about a real one, where it visibly changed the part.
+"""Where paint can be seen: the pixels that visibly changed, measured against the part's own noise.
 
-How far beyond the change a rim is drawn, and whether a hole is, differs from product to product by more than painters
-do: a network that learns from other rims than those it is judged by learns to draw too little, or too much.
+They are not the label. How far beyond the change annotators draw a rim, and whether they draw a hole, differs from
+product to product: a network that learns from other rims than those it is judged by learns to find too little, or too
+much. The label is the shape, which was drawn about a real defect.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness, grow
+from flawsmith.gan.region import EIGHT, Mask, Pixels, bounding_box, brightness
 
 CHANGE = 2.5  # times the noise: a mean change over 3 × 3 px that an eye can tell from the grain
 QUIET = 0.004  # one grey level of 255: the least noise that is assumed, also of a part without any
 SHARE = 0.4  # of the strongest change nearby: a weaker one beside it is its blurred rim
-NEARBY = 5  # px; also how far beyond what visibly changed a label may reach
+NEARBY = 5  # px
 BRIDGE = 3  # px: radius of the closing that joins the changed spots of one defect
 DISC = np.hypot(*np.mgrid[-BRIDGE : BRIDGE + 1, -BRIDGE : BRIDGE + 1]) <= BRIDGE + 0.5
 SPECK = 4  # px: smaller changed spots away from the rest are grain
@@ -24,11 +25,6 @@ def noise_of(clean: Pixels) -> float:
     grey = brightness(clean)
     fine = ndimage.uniform_filter(grey, 3) - ndimage.uniform_filter(grey, 9)
     return max(float(1.4826 * np.median(np.abs(fine))), QUIET)
-
-
-def as_drawn(shape: Mask, seen: Mask) -> Mask:
-    """The pixels (H, W) of `shape` (H, W) that lie within NEARBY px of what is `seen` (H, W) to have changed."""
-    return shape & grow(seen, NEARBY)
 
 
 def shown(clean: Pixels, painted: Pixels, shape: Mask) -> float:
