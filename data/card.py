@@ -19,9 +19,8 @@ _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
 WHAT = "**Synthetic images.** Every defect in them was painted onto a photograph of a good part by flawsmith."
 LABEL = """\
 A label is the outline of a real defect, warped as its pixels were: it lies about a painted defect as people drew it
-about real ones, and ends 5 px beyond what visibly differs from the clean part. All other pixels are those of the clean
-photograph, apart from a soft rim a few pixels wide around a label, in which the change fades out. `masks/` and
-`annotations.json` (COCO, lossless RLE) hold the same pixels."""
+about real ones. All other pixels are those of the clean photograph, apart from a soft rim a few pixels wide around a
+label, in which the change fades out. `masks/` and `annotations.json` (COCO, lossless RLE) hold the same pixels."""
 LIMITS = """\
 - It teaches; it does not prove. Measure on real defects alone: a score on painted ones says nothing about real ones.
 - The defects are variations of the few real ones that were learned from. What those do not show, these do not show.

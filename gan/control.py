@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Range = tuple[float, float]  # lowest and highest, both included
 AT_BORDER = 0.3  # radians: defects that meet the part's border turn no more, or they would meet another one
-INNER = 0.1  # of a range of sizes, kept free at both ends: what nothing can be seen of is not labelled
+INNER = 0.1  # of a range of sizes, kept free at both ends: what lies beyond a region of interest is not labelled
 
 
 @dataclass(frozen=True)
