@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.canvas import PAD, ShapeParams, draw_canvas, sample_field
 from flawsmith.gan.draft import stirred
-from flawsmith.gan.instance import Instance, Sides
+from flawsmith.gan.instance import Distance, Instance, Sides
 from flawsmith.gan.region import Mask, bounding_box
 
 SMALLEST, LARGEST = 0.7, 1.4  # times the class's smallest and largest area: the range of new areas
@@ -96,18 +96,23 @@ def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generato
     rows, columns = canvas.box
     window = slice(rows.start - PAD, rows.stop + PAD), slice(columns.start - PAD, columns.stop + PAD)
     source = canvas.source[:, window[0], window[1]]
-    if stir is not None:
-        source = source + stirred(source.shape[1:], float(-canvas.values[canvas.mask].mean()), stir)
     distance = bank.instances[params.first].distance
+    if stir is not None:
+        depth = float(-canvas.values[canvas.mask].mean())
+        source = source + stirred(_slopes(distance, source), int(canvas.mask.sum()), depth, stir)
     own = sample_field(distance.values, distance, source)
     wanted = canvas.values[window] / np.float32(params.scale)
-    slopes = [sample_field(np.asarray(one), distance, source) for one in np.gradient(distance.values)]
-    source = source + (wanted - own) * np.stack(slopes)
+    source = source + (wanted - own) * _slopes(distance, source)
     source = source[:, :: -1 if params.flip_rows else 1, :: -1 if params.flip_columns else 1]
     if params.crop is not None:
         top, left, height, width = params.crop
         source = source[:, top : top + height + 2 * PAD, left : left + width + 2 * PAD]
     return np.ascontiguousarray(source, np.float32)
+
+
+def _slopes(distance: Distance, source: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The gradient of a distance at the points (2, h, w): (2, h, w)."""
+    return np.stack([sample_field(np.asarray(one), distance, source) for one in np.gradient(distance.values)])
 
 
 def _blendable(one: Instance, other: Instance) -> bool:

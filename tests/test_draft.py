@@ -60,11 +60,23 @@ def test_colours_are_varied_together_and_stay_in_range() -> None:
     assert extreme.min() >= 0 and extreme.max() <= 1
 
 
-def test_pixels_are_moved_by_about_as_much_as_the_depth_says() -> None:
-    for depth, amount in ((0.8, 0.7), (3.5, 2.24), (30, 4.0)):
-        moves = stirred((80, 90), depth, np.random.default_rng(0))
+def test_pixels_are_moved_by_about_as_much_as_the_area_says() -> None:
+    nowhere = np.zeros((2, 80, 90), np.float32)
+    for area, amount in ((9, 0.7), (400, 2.4), (40000, 4.0)):
+        moves = stirred(nowhere, area, 99, np.random.default_rng(0))
         assert moves.shape == (2, 80, 90) and 0.5 * amount < moves.std() < 1.1 * amount
         assert np.abs(np.diff(moves, axis=2)).max() < 1.2  # smoothly: next to nothing is folded over
+
+
+def test_a_long_defect_is_moved_along_more_than_across_and_a_disc_alike() -> None:
+    rows, columns = np.mgrid[-40:40, -45:45].astype(np.float32)
+    line, disc = np.abs(rows) - 3, np.hypot(rows, columns) - 16
+    moves = stirred(np.stack(np.gradient(line)), 540, 1.5, np.random.default_rng(0))
+    assert moves[0].std() < 1.1 < 2 < moves[1].std()
+    inside = -disc[disc < 0]
+    slopes, area = np.stack(np.gradient(disc)), inside.size
+    round_ = stirred(slopes, area, float(inside.mean()), np.random.default_rng(0))
+    assert np.abs(round_ - stirred(0 * slopes, area, 99, np.random.default_rng(0))).max() < 0.3
 
 
 def test_what_is_stirred_keeps_its_depth_and_is_no_copy(bank: Bank) -> None:
@@ -95,6 +107,7 @@ def test_a_long_thin_defect_is_not_torn() -> None:
         0, np.where(line[..., None], np.float32(0.2), healed), mask, healed, (False,) * 4, 0, 0, 128, 160, "a", "a"
     )
     bank = Bank((scratch,), ("scratch",), 1, 255)
+    torn = []
     for seed in range(8):
         random = np.random.default_rng(seed)
         shape = draw_shape(sample_shape(bank, 0, random), bank)
@@ -102,4 +115,5 @@ def test_a_long_thin_defect_is_not_torn() -> None:
         job = Job(np.full((*drawn.shape, 1), 0.6, np.float32), drawn, 0, shape.params, 20, 20, ())
         moved, _ = transplant(job, bank, random)
         darkest = np.where(drawn, moved[..., 0], 1).min(0)[drawn.any(0)]
-        assert (darkest[8:-8] < 0.4).all()  # in every column: by half of its contrast, or more
+        torn.append((darkest[8:-8] > 0.4).mean())  # columns in which it has lost half of its contrast
+    assert np.mean(torn) < 0.01  # moved across as far as along: 0.07
