@@ -160,8 +160,7 @@ def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     results = write_results(folder)
     outcome = Outcome(results)
     text = [f"## {product.name}", results["verdict"], scores(outcome)]
-    missing = [note for note in results["data"]["notes"] if "trials are not done" in note]
-    text += missing
+    text += absent(outcome, options)
     text += ["\n".join(f"- {row['text']}" for row in results["worth"])] if results["worth"] else []
     text.append(cost(folder))
     figures = list(integrity(results["integrity"]))
@@ -170,6 +169,18 @@ def section(product: Product, folder: Path, options: argparse.Namespace) -> str:
     if product.name in options.pictures:
         text += pictures(product, folder, outcome, options.pictures[product.name])
     return "\n\n".join(text)
+
+
+def absent(outcome: Outcome, options: argparse.Namespace) -> list[str]:
+    """A line on the trials that were asked for and are not there, if any."""
+    there = {(one["arm"], one["real"], one["seed"]) for one in outcome.trials}
+    cells = [(arm, "all" if arm == CEILING else real) for real in options.real for arm in options.arms]
+    lacking = {
+        (arm, real): [str(seed) for seed in range(options.seeds) if (arm, real, seed) not in there]
+        for arm, real in dict.fromkeys(cells)
+    }
+    told = [f"{arm} with {real} (seed {', '.join(seeds)})" for (arm, real), seeds in lacking.items() if seeds]
+    return [f"Not run: {'; '.join(told)}."] if told else []
 
 
 def scores(outcome: Outcome) -> str:
