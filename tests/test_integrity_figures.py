@@ -21,7 +21,7 @@ from flawsmith.gan.integrity import rim as rim_module
 from flawsmith.gan.integrity.change import change, contrast
 from flawsmith.gan.integrity.copies import ALIKE, Gallery, copies, correlation, portrait
 from flawsmith.gan.integrity.figure import Figure, plain
-from flawsmith.gan.integrity.fill import fill, strength, unseen_tries
+from flawsmith.gan.integrity.fill import LEAST_FILL, fill, strength, unseen_tries
 from flawsmith.gan.integrity.halo import halo
 from flawsmith.gan.integrity.latent import latent, looks
 from flawsmith.gan.integrity.painted import Spot
@@ -186,6 +186,14 @@ def test_what_the_shape_forces_is_no_likeness() -> None:
 @pytest.mark.parametrize(("painter", "passes"), [(Decent, True), (Half, False), (Blind, False)])
 def test_fill_wants_the_whole_shape(painter: type[Decent], passes: bool, many: Bank, chosen: Selection) -> None:
     assert fill(spots(many, chosen.good, painter(many)), many).passed is passes
+
+
+def test_fill_is_measured_by_that_of_real_masks(many: Bank, chosen: Selection) -> None:
+    painted = [replace(one, mask=grow(one.mask, 9)) for one in spots(many, chosen.good, Decent(many))]
+    wide = replace(many, instances=tuple(replace(one, mask=grow(one.mask, 9)) for one in many.instances))
+    outlined, strict = fill(painted, wide), fill(painted, many)
+    assert outlined.passed and max(outlined.detail["painted"].values()) < LEAST_FILL
+    assert not strict.passed and strict.detail["painted"] == outlined.detail["painted"]
 
 
 def test_tries_that_did_not_show_count_as_unfilled(many: Bank, chosen: Selection) -> None:
