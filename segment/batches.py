@@ -16,7 +16,6 @@ from flawsmith.data.image import to_float
 from flawsmith.data.record import Record
 from flawsmith.data.sample import Sample, load
 from flawsmith.data.seeds import rng
-from flawsmith.segment.sham import paste_sham
 
 Spot = tuple[int, int, int]  # index of a good record, row, column
 Kind = Literal["real", "synthetic", "good", "around"]  # at a defect, twice; of a good part; anywhere in a defect image
@@ -84,7 +83,6 @@ class Batches:
     patch: int  # px
     seed: int
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    shams: float = 0.0  # share of the good patches that get one, where anything painted is learned from
     hard: tuple[Spot, ...] = ()  # half of the good patches show one of these, where there are any
 
     def batch(self, step: int, rows: slice = ALL) -> tuple[Tensor, Tensor]:
@@ -99,8 +97,6 @@ class Batches:
         params = sample_params(self.augment, random)
         kind, side = self.kinds[index % len(self.kinds)], window_side(params, self.patch)
         image, masks = cut(*self._place(kind, random), side)
-        if kind == "good" and len(self.synthetic) and random.random() < self.shams:
-            image = self._sham(image, side, random)
         return augment(params, torch.from_numpy(to_float(image, self.channels)), torch.from_numpy(masks), self.patch)
 
     def _place(self, kind: Kind, random: np.random.Generator) -> tuple[Sample, tuple[int, int]]:
@@ -112,14 +108,6 @@ class Batches:
         pool = self.good if kind == "good" else self.real if len(self.real) else self.synthetic
         sample = pool.sample(int(random.integers(len(pool))))
         return sample, anywhere(sample, self.patch, random)
-
-    def _sham(self, image: NDArray[Any], side: int, random: np.random.Generator) -> NDArray[Any]:
-        """A window (S, S, C) with a piece of another good part in the shape of a painted defect."""
-        _, masks = cut(*near_defect(self.synthetic, self.patch, random), side)
-        other = self.good.sample(int(random.integers(len(self.good))))
-        piece, _ = cut(other, anywhere(other, self.patch, random), side)
-        alike = piece.shape == image.shape and piece.dtype == image.dtype
-        return paste_sham(image, piece, np.asarray(masks.any(0)), random) if alike else image
 
 
 def near_defect(pool: Pool, patch: int, random: np.random.Generator) -> tuple[Sample, tuple[int, int]]:

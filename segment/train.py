@@ -59,7 +59,6 @@ class TrainConfig:
     dropout: float = 0.1
     defect_share: float = 0.5  # of the patches lie at a defect
     painted_share: float = 1 / 3  # of those are painted, where there are painted ones
-    shams: float = 0.5  # of the good patches beside painted ones: what was joined without a defect is none
     mine_at: float = 0.4  # of the steps: hard places of good parts are looked for then; 0: never
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     start: Start | None = None  # another model to start from; none: as the network begins
@@ -155,7 +154,7 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
-    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment, config.shams)
+    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment)
 
 
 def descend(

@@ -126,27 +126,6 @@ def test_good_parts_hold_no_masks_in_memory(batches: Batches) -> None:
     assert masks.shape == (2, 50, 40) and masks.strides == (0, 0, 0) and not masks.any()
 
 
-def test_shams_change_good_patches_and_no_truth(batches: Batches, tmp_path: Path) -> None:
-    bright = Pool([_record(tmp_path, f"b{i}", level) for i, level in enumerate((90, 210))], CLASSES)
-    plain, shammed = (replace(batches, good=bright, shams=share) for share in (0.0, 1.0))
-    changed = 0
-    for index in range(64):
-        kind = batches.kinds[index % len(batches.kinds)]
-        (before, truth), (after, same) = plain.item(index), shammed.item(index)
-        assert torch.equal(truth, same)
-        if kind == "good":
-            changed += not torch.equal(before, after)
-        else:
-            assert torch.equal(before, after)
-    assert changed > 3
-
-
-def test_without_painted_defects_there_is_no_sham(batches: Batches) -> None:
-    alone = replace(batches, synthetic=Pool([], CLASSES), kinds=plan(8, 0.5, 0.25, 2, 0, 3))
-    for index in range(16):
-        assert torch.equal(alone.item(index)[0], replace(alone, shams=1.0).item(index)[0])
-
-
 def test_half_of_the_good_patches_show_hard_spots(tmp_path: Path, batches: Batches) -> None:
     image = np.zeros((400, 400), np.uint8)
     image[300, 20] = 255
