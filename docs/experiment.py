@@ -1,6 +1,6 @@
 r"""An experiment inside a pool: arms of a trial, scored on a held-out half of the pool of seed 0, never on a test part.
 
-python docs/experiment.py FOLDER --classes crack --arms real,real+gan --train '{"steps": 150}' --work runs/short
+python docs/experiment.py FOLDER --classes crack --arms real,real+gan --train '{"painted_share": 0.5}' --work runs/half
 
 For one class the pool is that of all of --pool-classes, as it is for docs/experiments.md.
 """
