@@ -22,7 +22,7 @@ class AugmentConfig:
 
     flip: bool = True  # left-right and top-bottom, each half of the time
     warp_share: float = 0.75  # the rest keeps its pixels, so that the sharpness of real images is seen
-    rotate: float = 15.0  # degrees, both ways: parts lie nearly straight under an inspection camera
+    rotate: float = 15.0  # degrees, both ways, where parts lie nearly straight
     scale: float = 1.25  # zoom in [1 / scale, scale]
     gain: float = 0.3  # log of the factor on brightness, both ways: exposure
     offset: float = 0.05  # of the full range: black level
@@ -34,6 +34,7 @@ class AugmentConfig:
     blur: float = 1.0  # px, sigma
     noise_share: float = 0.3
     noise: float = 0.02  # sigma, of the full range
+    turn: bool | None = None  # by any angle; none: where the good parts lie any way round, see segment/turning.py
 
     def __post_init__(self) -> None:
         if self.scale < 1 or not 0 <= self.rotate <= 45:
@@ -46,6 +47,7 @@ class AugmentParams:
 
     flip_x: bool = False
     flip_y: bool = False
+    quarters: int = 0  # turns by a right angle, before anything else: no pixel is resampled
     angle: float = 0.0  # degrees
     zoom: float = 1.0
     gain: float = 1.0
@@ -66,12 +68,14 @@ def sample_params(config: AugmentConfig, rng: np.random.Generator) -> AugmentPar
     tint, turn, depth = rng.uniform(-1, 1, 3), rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.5)
     blur, noise = rng.uniform(0.3, 1), rng.uniform(0.1, 1)
     noise_seed = int(rng.integers(2**31))
+    quarters = int(rng.integers(4)) if config.turn else 0
     warp = bool(chance[0] < config.warp_share)
     red, green, blue = (float(math.exp(config.tint * value)) for value in tint)
     return AugmentParams(
         flip_x=bool(flips[0]) and config.flip,
         flip_y=bool(flips[1]) and config.flip,
-        angle=float(angle) * config.rotate if warp else 0.0,
+        quarters=quarters,
+        angle=float(angle) * (45.0 if config.turn else config.rotate) if warp else 0.0,
         zoom=float(config.scale**zoom) if warp else 1.0,
         gain=math.exp(config.gain * gain),
         offset=float(config.offset * offset),
@@ -101,10 +105,11 @@ def augment(params: AugmentParams, image: Tensor, masks: Tensor, patch: int) -> 
 
 
 def warp(params: AugmentParams, image: Tensor, masks: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Flips, rotates and zooms about the window's middle; the image bilinear, the masks nearest."""
+    """Turns, flips, rotates and zooms about the window's middle; the image bilinear, the masks nearest."""
     import torch
     from torch.nn.functional import affine_grid, grid_sample
 
+    image, masks = (torch.rot90(part, params.quarters, (-2, -1)) for part in (image, masks))
     side = image.shape[-1]
     if side != patch:
         turn, step = math.radians(params.angle), patch / side / params.zoom

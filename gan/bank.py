@@ -21,6 +21,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
+from flawsmith.gan.orientation import lie_any_way
 from flawsmith.gan.standout import standout
 from flawsmith.gan.visible import shown
 
@@ -84,6 +85,11 @@ class Bank:
         error = found.std(0, ddof=1) / len(found) ** 0.5
         leaning, rows, columns = (np.abs(found.mean(0)) > np.maximum(2 * error, 0.1)).tolist()
         return leaning or rows, leaning or columns
+
+    @cached_property
+    def free(self) -> tuple[bool, ...]:
+        """For each class, whether its defects lie any way round: new ones are turned by any angle then."""
+        return tuple(lie_any_way([self.instances[i] for i in members]) for members in self.members)
 
     def sample(self, defect: int, rng: np.random.Generator) -> int:
         """The index of a defect of a class: of an image drawn evenly, as a network meets the real ones.

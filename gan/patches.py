@@ -63,12 +63,13 @@ class RealPatches:
         small = max(np.ptp(rows), np.ptp(columns)) < 0.6 * self.patch
         row, column = (rows.mean(), columns.mean()) if small else (rows[at], columns[at])
         shift = random.uniform(-0.15, 0.15, 2) * self.patch
+        turned = np.pi if self.bank.free[self.bank.instances[chosen].defect] else 0.12
         return View(
             chosen,
             float(row + shift[0]),
             float(column + shift[1]),
             float(np.exp(random.uniform(-0.18, 0.18))),
-            float(random.uniform(-0.12, 0.12)),
+            float(random.uniform(-turned, turned)),
             bool(random.random() < 0.5),
         )
 

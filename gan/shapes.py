@@ -37,7 +37,7 @@ def sample_shape(bank: Bank, defect: int, rng: np.random.Generator) -> ShapePara
     weight = float(rng.uniform(0.2, 0.5))
     longest = max(bounding_box(one.mask).size)
     aligned = bank.aligned[defect]
-    turned = 0.12 if any(aligned) or any(one.touches) or not one.compact else 0.3
+    turned = _most_turned(bank, one, any(aligned))
     flips = rng.random(2) < 0.5
     return ShapeParams(
         defect=defect,
@@ -108,6 +108,18 @@ def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generato
         top, left, height, width = params.crop
         source = source[:, top : top + height + 2 * PAD, left : left + width + 2 * PAD]
     return np.ascontiguousarray(source, np.float32)
+
+
+def _most_turned(bank: Bank, one: Instance, aligned: bool) -> float:
+    """How far a new defect may be turned from how `one` lies, in radians both ways.
+
+    At the border it would meet another border. A quarter turn and both mirrors make all directions.
+    """
+    if any(one.touches) or aligned:
+        return 0.12
+    if bank.free[one.defect]:
+        return np.pi / 2
+    return 0.3 if one.compact else 0.12
 
 
 def _slopes(distance: Distance, source: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,6 +36,7 @@ from flawsmith.segment.pair import SPLIT, PairUNet, learners
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
 from flawsmith.segment.transfer import Origin
+from flawsmith.segment.turning import settled
 
 ENCODER_LEVELS = 4  # of the networks that are not the own U-Nets: down to a thirty-second
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
@@ -139,7 +140,7 @@ def train(
     for number, (kind, learner) in enumerate(learners(network, config.model).items()):
         for event in descend(learner, kind, batches, family, config, seed, device, share):
             yield event | {"step": number * config.steps + event["step"], "steps": steps}
-    recipe = {"seed": seed, **asdict(config)}
+    recipe = {"seed": seed, **asdict(replace(config, augment=batches.augment))}
     model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
@@ -154,7 +155,7 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
-    return Batches(real, painted, good, kinds, channels, config.patch, seed, config.augment)
+    return Batches(real, painted, good, kinds, channels, config.patch, seed, settled(config.augment, good))
 
 
 def descend(

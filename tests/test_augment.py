@@ -30,7 +30,7 @@ def test_default_parameters_are_the_identity_bit_for_bit() -> None:
 
 
 def test_a_config_of_zeros_draws_the_identity() -> None:
-    zeros = AugmentConfig(False, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    zeros = AugmentConfig(False, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)  # and no turns
     params = sample_params(zeros, np.random.default_rng(1))
     assert dataclasses.replace(params, noise_seed=0) == AugmentParams()
 
@@ -65,6 +65,17 @@ def test_rotation_agrees_with_torchvision() -> None:
     bilinear = functional.InterpolationMode.BILINEAR
     theirs = functional.affine(smooth, angle=-12.0, translate=[0, 0], scale=1.1, shear=[0.0], interpolation=bilinear)
     assert torch.allclose(ours, functional.center_crop(theirs, [48, 48]), atol=1e-3)
+
+
+def test_parts_that_lie_any_way_are_turned_by_any_angle() -> None:
+    """A square that is bright at one edge: that edge comes to point everywhere, and a quarter turn loses no pixel."""
+    drawn = [sample_params(AugmentConfig(turn=True), np.random.default_rng(seed)) for seed in range(200)]
+    assert {params.quarters for params in drawn} == {0, 1, 2, 3}
+    assert max(abs(params.angle) for params in drawn) > 40
+    assert all(_params(seed).quarters == 0 and abs(_params(seed).angle) <= 15 for seed in range(200))
+    image, masks = _window(32)
+    turned, moved = warp(AugmentParams(quarters=3), image, masks, 32)
+    assert torch.equal(turned.rot90(1, (1, 2)), image) and torch.equal(moved.rot90(1, (1, 2)), masks)
 
 
 def test_the_window_holds_the_whole_patch() -> None:

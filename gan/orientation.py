@@ -1,0 +1,38 @@
+"""How a class's defects lie: any way round, or one way, as on parts that are rolled, ground or lit from one side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flawsmith.data.direction import Vectors, agree
+from flawsmith.gan.instance import Instance
+
+FEWEST = 3  # parts: two defects that lie alike say nothing
+
+
+def lie_any_way(members: Sequence[Instance]) -> bool:
+    """Whether defects of a class may be turned: neither their axes nor their shading agree from part to part."""
+    parts: dict[str, list[Vectors]] = {}
+    for one in members:
+        parts.setdefault(one.group, []).append(np.stack([axis(one), shading(one)]))
+    if len(parts) < FEWEST:
+        return False
+    axes, shadings = np.stack([np.mean(found, 0) for found in parts.values()], 1)  # one part is one witness
+    return not (agree(axes) or agree(shadings))
+
+
+def axis(one: Instance) -> Vectors:
+    """Which way the mask is long, as twice the angle, and how clearly: (2,) of length 0 to 1."""
+    rows, columns = np.nonzero(one.mask)
+    down, across = rows - rows.mean(), columns - columns.mean()
+    height, width = (down**2).mean() + 1 / 12, (across**2).mean() + 1 / 12  # 1/12: a pixel's own
+    return np.array([width - height, 2 * (down * across).mean()]) / (height + width)
+
+
+def shading(one: Instance) -> Vectors:
+    """Towards which side the defect is brighter, and how clearly: (2,), down and across, of length 0 to 1 each."""
+    rows, columns = np.nonzero(one.mask)
+    change = (one.image - one.healed).mean(2)[one.mask].astype(float)
+    places = np.stack([rows - rows.mean(), columns - columns.mean()])
+    extent = np.sqrt((places**2).mean(1) + 1 / 12)
+    return np.asarray((places * change).mean(1) / extent / (np.sqrt((change**2).mean()) + 1e-6))
