@@ -29,4 +29,4 @@ def grain(image: NDArray[np.float32]) -> Vectors:
     small = whole[:height, :width].reshape(height // by, by, width // by, by).mean((1, 3), dtype=np.float64)
     down, across = np.gradient(small)
     along_columns, along_rows, mixed = (down**2).mean(), (across**2).mean(), (down * across).mean()
-    return np.array([along_rows - along_columns, 2 * mixed]) / (along_rows + along_columns + 1e-12)
+    return np.asarray(np.array([along_rows - along_columns, 2 * mixed]) / (along_rows + along_columns + 1e-12))

@@ -26,7 +26,7 @@ def axis(one: Instance) -> Vectors:
     rows, columns = np.nonzero(one.mask)
     down, across = rows - rows.mean(), columns - columns.mean()
     height, width = (down**2).mean() + 1 / 12, (across**2).mean() + 1 / 12  # 1/12: a pixel's own
-    return np.array([width - height, 2 * (down * across).mean()]) / (height + width)
+    return np.asarray(np.array([width - height, 2 * (down * across).mean()]) / (height + width))
 
 
 def shading(one: Instance) -> Vectors:
