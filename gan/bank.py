@@ -89,7 +89,8 @@ class Bank:
     @cached_property
     def free(self) -> tuple[bool, ...]:
         """For each class, whether its defects lie any way round: new ones are turned by any angle then."""
-        return tuple(lie_any_way([self.instances[i] for i in members]) for members in self.members)
+        found = zip(self.members, self.aligned, strict=True)
+        return tuple(not any(leans) and lie_any_way([self.instances[i] for i in own]) for own, leans in found)
 
     def sample(self, defect: int, rng: np.random.Generator) -> int:
         """The index of a defect of a class: of an image drawn evenly, as a network meets the real ones.

@@ -7,7 +7,7 @@ import numpy as np
 from flawsmith.data.direction import Vectors, agree
 from flawsmith.gan.instance import Instance
 
-FEWEST = 3  # parts: two defects that lie alike say nothing
+FEWEST = 5  # parts: fewer that lie one way could do so by chance, and turned defects would be wrong ones
 
 
 def lie_any_way(members: Sequence[Instance]) -> bool:

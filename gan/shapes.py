@@ -37,7 +37,7 @@ def sample_shape(bank: Bank, defect: int, rng: np.random.Generator) -> ShapePara
     weight = float(rng.uniform(0.2, 0.5))
     longest = max(bounding_box(one.mask).size)
     aligned = bank.aligned[defect]
-    turned = _most_turned(bank, one, any(aligned))
+    turned = _most_turned(bank, one)
     flips = rng.random(2) < 0.5
     return ShapeParams(
         defect=defect,
@@ -110,12 +110,12 @@ def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generato
     return np.ascontiguousarray(source, np.float32)
 
 
-def _most_turned(bank: Bank, one: Instance, aligned: bool) -> float:
+def _most_turned(bank: Bank, one: Instance) -> float:
     """How far a new defect may be turned from how `one` lies, in radians both ways.
 
     At the border it would meet another border. A quarter turn and both mirrors make all directions.
     """
-    if any(one.touches) or aligned:
+    if any(one.touches) or any(bank.aligned[one.defect]):
         return 0.12
     if bank.free[one.defect]:
         return np.pi / 2

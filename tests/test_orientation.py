@@ -45,7 +45,7 @@ def test_shading_points_to_the_bright_side(light: float) -> None:
     assert np.abs(shading(line(0.0, "a"))).max() < 0.01  # as dark everywhere
 
 
-ANY = (0.1, 0.9, 1.6, 2.2, 2.9)
+ANY = (0.1, 0.9, 1.6, 2.2, 2.9)  # as many as FEWEST
 
 
 def test_scratches_at_all_angles_are_turned_by_any() -> None:
