@@ -374,7 +374,12 @@ def replay(
 @click.option("--synthetic", type=DATA, help="Data set that generate wrote, learned from beside the real one.")
 @choosing
 @output
-@steps
+@click.option(
+    "--steps",
+    type=click.IntRange(min=0),
+    help="Training steps of each network.",
+    show_default="150; 300 if parts lie any way",
+)
 @starting
 @common
 def train(
@@ -605,7 +610,12 @@ def export(
 @click.option(
     "--fit-steps", type=click.IntRange(min=1), help="Training steps of the GAN.", show_default="see --dry-run"
 )
-@click.option("--steps", type=click.IntRange(min=1), help="Training steps of each model.", show_default="see --dry-run")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Training steps of each model.",
+    show_default="150; 300 if parts lie any way",
+)
 @click.option("-n", "--count", type=click.IntRange(min=2), help="Images of each painter.", show_default="see --dry-run")
 @click.option(
     "--workers",

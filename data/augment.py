@@ -34,7 +34,7 @@ class AugmentConfig:
     blur: float = 1.0  # px, sigma
     noise_share: float = 0.3
     noise: float = 0.02  # sigma, of the full range
-    turn: bool | None = None  # by any angle; none: where the good parts lie any way round, see segment/turning.py
+    turn: bool | None = None  # by any angle; none: where the good parts lie any way round, see data/pose.py
 
     def __post_init__(self) -> None:
         if self.scale < 1 or not 0 <= self.rotate <= 45:

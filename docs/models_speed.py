@@ -45,7 +45,7 @@ from flawsmith.segment.probes import Probe
 from flawsmith.segment.quantise import quantise
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.tiles import Tiling
-from flawsmith.segment.train import TrainConfig, train
+from flawsmith.segment.train import STEPS, TrainConfig, train
 
 CPU = torch.device("cpu")
 MODELS = (
@@ -271,7 +271,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", type=lambda text: tuple(text.split(",")), default=MODELS)
     parser.add_argument("--size", type=int, default=512, help="px a side")
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=TrainConfig.steps, help="of the own networks")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the own networks")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="to see that it works: its figures mean nothing")
     options = parser.parse_args(words)

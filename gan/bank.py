@@ -14,6 +14,7 @@ import torch
 from flawsmith.data import checkpoint
 from flawsmith.data.errors import UserError
 from flawsmith.data.image import read_image
+from flawsmith.data.pose import lie_any_way
 from flawsmith.data.record import Record
 from flawsmith.data.sample import load
 from flawsmith.data.seeds import rng
@@ -21,7 +22,7 @@ from flawsmith.data.select import Selection
 from flawsmith.gan.donors import Donors, as_pixels
 from flawsmith.gan.heal import heal
 from flawsmith.gan.instance import Healed, Instance
-from flawsmith.gan.orientation import lie_any_way
+from flawsmith.gan.orientation import turn_freely
 from flawsmith.gan.standout import standout
 from flawsmith.gan.visible import shown
 
@@ -34,6 +35,7 @@ class Bank:
     classes: tuple[str, ...]
     channels: int
     depth: int
+    loose: bool = False  # the parts lie any way round under the camera
 
     @cached_property
     def members(self) -> tuple[tuple[int, ...], ...]:
@@ -90,7 +92,9 @@ class Bank:
     def free(self) -> tuple[bool, ...]:
         """For each class, whether its defects lie any way round: new ones are turned by any angle then."""
         found = zip(self.members, self.aligned, strict=True)
-        return tuple(not any(leans) and lie_any_way([self.instances[i] for i in own]) for own, leans in found)
+        return tuple(
+            not any(leans) and turn_freely([self.instances[i] for i in own], self.loose) for own, leans in found
+        )
 
     def sample(self, defect: int, rng: np.random.Generator) -> int:
         """The index of a defect of a class: of an image drawn evenly, as a network meets the real ones.
@@ -116,7 +120,7 @@ class Bank:
                 tensors[f"{i}.{name}"] = torch.from_numpy(np.rint(pixels * np.float64(self.depth))).to(kind)
             tensors[f"{i}.mask"] = torch.from_numpy(one.mask.astype(np.uint8))
             rows.append({name: getattr(one, name) for name in _FIELDS})
-        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth}
+        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth, "loose": self.loose}
         checkpoint.save(path, tensors, {**config, "instances": rows})
 
     @classmethod
@@ -151,7 +155,9 @@ class Bank:
                     **{**row, **{key: tuple(row[key]) for key in ("touches", "context")}},
                 )
             )
-        return cls(tuple(found), tuple(config["classes"]), config["channels"], config["depth"])
+        return cls(
+            tuple(found), tuple(config["classes"]), config["channels"], config["depth"], bool(config.get("loose"))
+        )
 
 
 _FIELDS = ("defect", "touches", "top", "left", "height", "width", "source", "group", "context")
@@ -170,7 +176,7 @@ def build(selection: Selection, seed: int) -> Bank:
         if not any(one.defect == number for one in instances):
             rule = f"class {name} has a defect of at least 4 px"
             raise UserError(selection.dataset.root, rule, "none", "check its masks, or leave it out with --classes")
-    return Bank(instances, selection.classes, channels, depth)
+    return Bank(instances, selection.classes, channels, depth, lie_any_way(selection.good))
 
 
 def _instances(

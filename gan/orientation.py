@@ -7,15 +7,16 @@ import numpy as np
 from flawsmith.data.direction import Vectors, agree
 from flawsmith.gan.instance import Instance
 
-FEWEST = 5  # parts: fewer that lie one way could do so by chance, and turned defects would be wrong ones
+FEWEST = 8  # parts that must show defects; on parts that lie straight, machine and lamp mostly lay defects one way too
+FEWEST_LOOSE = 3  # where parts lie any way round themselves
 
 
-def lie_any_way(members: Sequence[Instance]) -> bool:
-    """Whether defects of a class may be turned: neither their axes nor their shading agree from part to part."""
+def turn_freely(members: Sequence[Instance], loose: bool) -> bool:
+    """Whether a class's defects may be turned: neither axes nor shading agree from part to part; `loose`: see Bank."""
     parts: dict[str, list[Vectors]] = {}
     for one in members:
         parts.setdefault(one.group, []).append(np.stack([axis(one), shading(one)]))
-    if len(parts) < FEWEST:
+    if len(parts) < (FEWEST_LOOSE if loose else FEWEST):
         return False
     axes, shadings = np.stack([np.mean(found, 0) for found in parts.values()], 1)  # one part is one witness
     return not (agree(axes) or agree(shadings))

@@ -19,6 +19,7 @@ from flawsmith.data.distributed import ALONE, Group, Share
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import new_folder
 from flawsmith.data.levels import Levels, groups, hold
+from flawsmith.data.pose import lie_any_way
 from flawsmith.data.record import Record
 from flawsmith.data.seeds import rng
 from flawsmith.data.select import Selection
@@ -36,8 +37,9 @@ from flawsmith.segment.pair import SPLIT, PairUNet, learners
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
 from flawsmith.segment.transfer import Origin
-from flawsmith.segment.turning import settled
 
+STEPS = 150  # under a minute on two CPU cores; with twice as many, few parts that lie straight are learned by heart
+TURNED_STEPS = 300  # with half as many, the grooves of a part are still taken for scratches
 ENCODER_LEVELS = 4  # of the networks that are not the own U-Nets: down to a thirty-second
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
 
@@ -46,7 +48,7 @@ PATIENCE = 20  # steps in a row with a loss that is no number, after which the t
 class TrainConfig:
     """The recipe; docs/ tells what was tried beside it."""
 
-    steps: int = 150  # of each network; under a minute on two CPU cores, and enough for `pretrained` inside pools
+    steps: int | None = None  # of each network; none: STEPS, or TURNED_STEPS where patches are turned by any angle
     batch: int = 12  # patches
     patch: int = 192  # px, native resolution
     lr: float = 3e-3  # of AdamW, at its peak
@@ -65,7 +67,7 @@ class TrainConfig:
     start: Start | None = None  # another model to start from; none: as the network begins
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
+        if self.steps is not None and self.steps < 1:
             raise UsageError("--steps", "training needs at least 1 step", self.steps)
         check_model(self.model)
         if self.start is not None and self.model == THRESHOLD:
@@ -76,6 +78,13 @@ class TrainConfig:
             raise UsageError("train", "needs a batch >= 2 and a patch that survives the pooling", self)
         if not (0 < self.defect_share < 1 and 0 <= self.painted_share <= 0.5 and 0 <= (self.average or 0) < 1):
             raise UsageError("train", "shares lie between 0 and 1, painted_share is at most 0.5", self)
+
+    @property
+    def length(self) -> int:
+        """The steps of each network, once it is settled whether patches are turned."""
+        if self.steps is not None:
+            return self.steps
+        return TURNED_STEPS if self.augment.turn else STEPS
 
     def _levels(self) -> int:
         if self.model not in OWN:
@@ -125,10 +134,12 @@ def train(
         yield from fit_threshold(selection, synthetic, config, output, seed)
         return
     family, batches = family_of(config.model), make_batches(selection, synthetic, config, seed)
+    config = replace(config, augment=batches.augment)
+    config = replace(config, steps=config.length)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
         network = family.start(config, batches.channels, len(selection.classes))
-    steps = config.steps * len(learners(network, config.model))
+    steps = config.length * len(learners(network, config.model))
     if origin is not None:
         origin.start.refuse_deep(len(levels_of(network)))
         origin.put_into(network, selection.classes, batches.channels)
@@ -139,8 +150,8 @@ def train(
     group.align(network.state_dict().values())
     for number, (kind, learner) in enumerate(learners(network, config.model).items()):
         for event in descend(learner, kind, batches, family, config, seed, device, share):
-            yield event | {"step": number * config.steps + event["step"], "steps": steps}
-    recipe = {"seed": seed, **asdict(replace(config, augment=batches.augment))}
+            yield event | {"step": number * config.length + event["step"], "steps": steps}
+    recipe = {"seed": seed, **asdict(config)}
     model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
@@ -155,7 +166,12 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
-    return Batches(real, painted, good, kinds, channels, config.patch, seed, settled(config.augment, good))
+    return Batches(real, painted, good, kinds, channels, config.patch, seed, settled(config.augment, selection.good))
+
+
+def settled(config: AugmentConfig, good: Sequence[Record]) -> AugmentConfig:
+    """The same, where it was open with it decided whether patches are turned: only as good parts are."""
+    return config if config.turn is not None else replace(config, turn=lie_any_way(good))
 
 
 def descend(
@@ -181,8 +197,8 @@ def descend(
     optimiser = torch.optim.AdamW(groups(network, levels, config.start), peak, weight_decay=config.decay)
     learned = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     skipped = 0
-    for step in range(config.steps):
-        if family.mines and step == round(config.mine_at * config.steps) and step and len(batches.good):
+    for step in range(config.length):
+        if family.mines and step == round(config.mine_at * config.length) and step and len(batches.good):
             batches = mined(averaged, batches, device, share.group)
         for group in optimiser.param_groups:
             group["lr"] = peak * rate(step, config) * group["share"]
@@ -233,10 +249,10 @@ def _copy_buffers(source: nn.Module, target: nn.Module) -> None:
 
 def rate(step: int, config: TrainConfig) -> float:
     """The learning rate of a step as a share of its peak: linear warm-up, then half a cosine."""
-    warmup = max(1, round(config.warmup * config.steps))
+    warmup = max(1, round(config.warmup * config.length))
     if step < warmup:
         return (step + 1) / warmup
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup))
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / max(1, config.length - warmup))
 
 
 def _number(seed: int, stream: str, *index: int) -> int:

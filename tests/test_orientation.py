@@ -5,7 +5,7 @@ import pytest
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.instance import Healed, Instance
-from flawsmith.gan.orientation import FEWEST, axis, lie_any_way, shading
+from flawsmith.gan.orientation import FEWEST, FEWEST_LOOSE, axis, shading, turn_freely
 from flawsmith.gan.patches import RealPatches
 from flawsmith.gan.shapes import sample_shape
 
@@ -25,7 +25,7 @@ def line(angle: float, part: str, light: float | None = None, border: bool = Fal
 
 
 def bank(*found: Instance) -> Bank:
-    return Bank(found, ("scratch",), 1, 255)
+    return Bank(found, ("scratch",), 1, 255, loose=True)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.5, 1.5, 2.8])
@@ -45,7 +45,7 @@ def test_shading_points_to_the_bright_side(light: float) -> None:
     assert np.abs(shading(line(0.0, "a"))).max() < 0.01  # as dark everywhere
 
 
-ANY = (0.1, 0.9, 1.6, 2.2, 2.9)  # as many as FEWEST
+ANY = (0.1, 0.9, 1.6, 2.2, 2.9)
 
 
 def test_scratches_at_all_angles_are_turned_by_any() -> None:
@@ -65,18 +65,25 @@ def test_scratches_along_the_grain_are_not() -> None:
 
 
 def test_defects_lit_from_one_side_are_not() -> None:
-    assert not lie_any_way([line(angle, f"part {i}", light=1.0, wide=14) for i, angle in enumerate(ANY)])
-    assert lie_any_way([line(angle, f"part {i}", light=2 * angle, wide=14) for i, angle in enumerate(ANY)])
+    assert not turn_freely([line(angle, f"part {i}", light=1.0, wide=14) for i, angle in enumerate(ANY)], True)
+    assert turn_freely([line(angle, f"part {i}", light=2 * angle, wide=14) for i, angle in enumerate(ANY)], True)
 
 
 def test_one_part_is_one_witness() -> None:
     """Photographed nine times, a scratch lies nine times alike; two parts are too few to say anything."""
     many = [line(angle, "the same") for angle in (0.3,) * 9]
-    assert lie_any_way([*many, *(line(angle, f"part {i}") for i, angle in enumerate(ANY))])
-    assert not lie_any_way([line(angle, f"part {i}") for i, angle in enumerate(ANY[: FEWEST - 1])])
+    assert turn_freely([*many, *(line(angle, f"part {i}") for i, angle in enumerate(ANY))], True)
+    assert not turn_freely([line(angle, f"part {i}") for i, angle in enumerate(ANY[: FEWEST_LOOSE - 1])], True)
 
 
 def test_at_the_border_none_is_turned() -> None:
     own = bank(*(line(angle, f"part {i}", border=True) for i, angle in enumerate(ANY)))
     assert all(any(one.touches) for one in own.instances)
     assert max(abs(sample_shape(own, 0, np.random.default_rng(seed)).turn) for seed in range(60)) <= 0.12
+
+
+def test_on_straight_parts_more_of_them_must_show_it() -> None:
+    few = [line(angle, f"part {i}") for i, angle in enumerate(ANY)]
+    many = [*few, *(line(angle + 0.3, f"other {i}") for i, angle in enumerate(ANY))]
+    assert turn_freely(few, True) and not turn_freely(few, False)
+    assert len(few) < FEWEST <= len(many) and turn_freely(many, False)

@@ -40,7 +40,7 @@ class Cell:
         learn = BLANKS + FIT * config.fit.length(1) if "gan" in self.painters else 0.0
         fit = {"fit": BANK + learn} if self.painters else {}
         paint = {f"paint: {painter}": PAINT * config.count for painter in self.painters}
-        each = {"train": TRAIN * config.train.steps, "evaluate": EVALUATE * images}
+        each = {"train": TRAIN * config.train.length, "evaluate": EVALUATE * images}
         arms = {f"{arm}: {step}": seconds for arm in self.arms for step, seconds in each.items()}
         return fit | paint | arms | ({"judge": JUDGE} if self.painters else {})
 
