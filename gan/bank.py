@@ -74,8 +74,11 @@ class Bank:
     def aligned(self) -> tuple[tuple[bool, bool], ...]:
         """For each class, whether it looks wrong upside down, and left to right: it leans one way or has a heavy side.
 
-        A lean counts where its mean over the class's larger half is over two standard errors from zero.
+        A lean counts where its mean over the class's larger half is over two standard errors from zero. On parts that
+        lie any way round it is chance.
         """
+        if self.loose:
+            return tuple((False, False) for _ in self.members)
         return tuple(self._aligned([self.instances[i] for i in members]) for members in self.members)
 
     @staticmethod

@@ -8,18 +8,20 @@ from flawsmith.data.direction import Vectors, agree
 from flawsmith.gan.instance import Instance
 
 FEWEST = 8  # parts that must show defects; on parts that lie straight, machine and lamp mostly lay defects one way too
-FEWEST_LOOSE = 3  # where parts lie any way round themselves
+FEWEST_LOOSE = 3  # where parts lie any way round themselves, and only the lamp can make their defects alike
 
 
 def turn_freely(members: Sequence[Instance], loose: bool) -> bool:
-    """Whether a class's defects may be turned: neither axes nor shading agree from part to part; `loose`: see Bank."""
+    """Whether a class's defects may be turned: nothing agrees from part to part, neither shading nor, unless parts lie
+    any way round (`loose`), their axes.
+    """
     parts: dict[str, list[Vectors]] = {}
     for one in members:
         parts.setdefault(one.group, []).append(np.stack([axis(one), shading(one)]))
     if len(parts) < (FEWEST_LOOSE if loose else FEWEST):
         return False
     axes, shadings = np.stack([np.mean(found, 0) for found in parts.values()], 1)  # one part is one witness
-    return not (agree(axes) or agree(shadings))
+    return not (agree(shadings) or (not loose and agree(axes)))
 
 
 def axis(one: Instance) -> Vectors:
