@@ -29,11 +29,11 @@ from flawsmith.segment.benchmark import job as job_module
 from flawsmith.segment.benchmark import run as run_module
 from flawsmith.segment.benchmark.cell import Cell, grid
 from flawsmith.segment.benchmark.job import Job
-from flawsmith.segment.benchmark.plan import Plan, prepare
+from flawsmith.segment.benchmark.plan import TURNED, Plan, prepare
 from flawsmith.segment.benchmark.processes import apart
 from flawsmith.segment.benchmark.progress import Progress
 from flawsmith.segment.benchmark.results import assemble, finished
-from flawsmith.segment.benchmark.run import run
+from flawsmith.segment.benchmark.run import outlook, run
 from flawsmith.segment.train import TrainConfig
 from flawsmith.segment.trial import TrialConfig
 
@@ -167,6 +167,20 @@ def test_a_budget_that_one_class_cannot_fill_is_a_note(make_parts: MakeParts, tm
     (root / "manifest.csv").write_text("\n".join(kept) + "\n")
     (note,) = prepare(replace(plan, root=root, budgets=(1, 3))).data["notes"]
     assert "fewer than 3" in note and "scratch 2" in note and "pit" not in note
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_parts_that_lie_any_way_are_told_of_and_take_longer(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, turn: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr("flawsmith.segment.benchmark.plan.lie_any_way", lambda good: asked.append(good) or turn)
+    wanted = replace(plan, config=replace(TINY, train=replace(TINY.train, steps=None)))
+    prepared, left = prepare(wanted), outlook(wanted)
+    pool = prepared.splits[0].pool(read(plan.root))
+    assert asked[0] == [record for record in pool if record.good]
+    assert (TURNED in prepared.data["notes"]) == turn == prepared.turn == (TURNED in left["notes"])
+    assert int(left["left"].split()[1]) == (15 if turn else 10)  # minutes of 10 trials
 
 
 def test_each_cell_is_done_once_and_the_last_item_has_the_results(stage: Stage, plan: Plan) -> None:

@@ -13,6 +13,7 @@ from flawsmith.data.apart import refuse_overlap
 from flawsmith.data.draw import draw
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.formats.reading import Data, name_of
+from flawsmith.data.pose import lie_any_way
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
 from flawsmith.data.sample import load
@@ -25,6 +26,7 @@ from flawsmith.segment.models.choose import refuse_missing
 from flawsmith.segment.target import Match, Target, match_classes, title
 from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
 
+TURNED = "The good parts lie any way round: training patches are turned by any angle, and learned longer."
 DEFAULT_ARMS = ("real", "real+paste", "real+gan", "real+gan+paste")
 
 
@@ -89,6 +91,7 @@ class Prepared:
     pools: dict[int, float]  # real defect images of a class, mean over classes, that "all" means
     data: dict[str, Any]  # name, classes, numbers of images and groups, notes
     identity: dict[str, Any]  # what must stay the same in the folder
+    turn: bool = False  # training patches, by any angle, since the good parts of the first pool lie so
     targets: dict[int, Split] = field(default_factory=dict)  # each seed's split of the target, where there is one
 
 
@@ -111,9 +114,11 @@ def prepare(plan: Plan) -> Prepared:
         held = _held(split.pool(dataset), classes, seed)
         pools[seed] = fmean(held.values())
         notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
+    turn = _turned(splits[plan.seeds[0]].pool(dataset))
+    notes += [(seed, TURNED) for seed in plan.seeds if turn]
     data = _about(plan.root, classes, dataset, splits[plan.seeds[0]]) | {"notes": _notes(notes, plan.seeds)}
     identity = {"data": data["name"], "classes": list(classes), "masks": _masks(dataset), **_flat(recipe(plan.config))}
-    return Prepared(splits, scored, pools, data, identity)
+    return Prepared(splits, scored, pools, data, identity, turn)
 
 
 def _across(plan: Plan, target: Target) -> Prepared:
@@ -136,6 +141,8 @@ def _across(plan: Plan, target: Target) -> Prepared:
         notes += [(seed, f"{name_of(plan.root)}: {note}") for note in _short(held, plan.budgets, seed)]
         notes += [(seed, note) for note in _few(pool, match, target, plan)]
     first = plan.seeds[0]
+    turn = _turned(targets[first].pool(judged))
+    notes += [(seed, TURNED) for seed in plan.seeds if turn]
     data = _about(plan.root, match.scored, dataset, splits[first]) | {"notes": _notes(notes, plan.seeds)}
     data["target"] = _about(target.root, match.scored, judged, targets[first]) | {"match": dict(match.names)}
     identity = {
@@ -146,7 +153,7 @@ def _across(plan: Plan, target: Target) -> Prepared:
         "match": dict(match.names),
         **_flat(recipe(plan.config)),
     }
-    return Prepared(splits, scored, pools, data, identity, targets)
+    return Prepared(splits, scored, pools, data, identity, turn, targets)
 
 
 def _split(path: Path, dataset: DataSet, seed: int) -> Split:
@@ -158,6 +165,10 @@ def _about(root: Data, classes: Sequence[str], dataset: DataSet, split: Split) -
     """What results.json says of a data set."""
     groups = len({entry.group for entry in split.images})
     return {"name": name_of(root), "classes": list(classes), "images": len(dataset.records), "groups": groups}
+
+
+def _turned(pool: Sequence[Record]) -> bool:
+    return lie_any_way([record for record in pool if record.good])
 
 
 def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: int) -> int:

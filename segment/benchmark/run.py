@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -94,7 +95,9 @@ def outlook(plan: Plan) -> dict[str, Any]:
 
 def start(plan: Plan, prepared: Prepared) -> Progress:
     """The progress of what is finished already."""
-    work = {cell: cell.work(plan.config, prepared.scored[cell.seed]) for cell in plan.cells}
+    train = plan.config.train
+    train = replace(train, augment=replace(train.augment, turn=prepared.turn))
+    work = {cell: cell.work(replace(plan.config, train=train), prepared.scored[cell.seed]) for cell in plan.cells}
     progress = Progress(work)
     for cell in plan.cells:
         if settled(plan.output, cell):
