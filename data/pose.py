@@ -8,7 +8,8 @@ from flawsmith.data.direction import agree, grain
 from flawsmith.data.image import read_image, to_float
 from flawsmith.data.record import Record
 
-FEWEST, MOST = 3, 48  # parts that are looked at, an image of each
+FEWEST, MOST = 6, 48  # parts that are looked at, an image of each
+CHANCE = 0.01  # that parts which lie any way round are taken for straight ones, by each of two tests
 
 
 def lie_any_way(good: Sequence[Record]) -> bool:
@@ -19,4 +20,5 @@ def lie_any_way(good: Sequence[Record]) -> bool:
     chosen = list(first.values())[:MOST]
     if len(chosen) < FEWEST:
         return False
-    return not agree(np.stack([grain(to_float(read_image(record.image), 1)[0]) for record in chosen]))
+    found = np.stack([grain(to_float(read_image(record.image), 1)[0]) for record in chosen])
+    return not any(agree(found[:, angles], CHANCE) for angles in range(found.shape[1]))

@@ -7,6 +7,7 @@ import numpy as np
 from flawsmith.data.direction import Vectors, agree
 from flawsmith.gan.instance import Instance
 
+CHANCE = 0.1  # that defects which lie any way round are taken for others: they are turned too little
 FEWEST = 8  # parts that must show defects; on parts that lie straight, machine and lamp mostly lay defects one way too
 FEWEST_LOOSE = 3  # where parts lie any way round themselves, and only the lamp can make their defects alike
 
@@ -21,7 +22,7 @@ def turn_freely(members: Sequence[Instance], loose: bool) -> bool:
     if len(parts) < (FEWEST_LOOSE if loose else FEWEST):
         return False
     axes, shadings = np.stack([np.mean(found, 0) for found in parts.values()], 1)  # one part is one witness
-    return not (agree(shadings) or (not loose and agree(axes)))
+    return not (agree(shadings, CHANCE) or (not loose and agree(axes, CHANCE)))
 
 
 def axis(one: Instance) -> Vectors:

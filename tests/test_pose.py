@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from flawsmith.data.augment import AugmentConfig
 from flawsmith.data.image import write_image
@@ -39,6 +40,18 @@ def test_parts_that_lie_any_way_are_turned(tmp_path: Path) -> None:
     assert settled(AugmentConfig(), loose) == AugmentConfig(turn=True)
 
 
+def test_square_parts_lie_straight_too(tmp_path: Path) -> None:
+    """As much of a grid runs along the rows as along the columns."""
+    records = []
+    for index, angle in enumerate(np.random.default_rng(1).normal(0.2, 0.05, 8)):
+        two = [
+            np.asarray(Image.open(ground(tmp_path, index, angle + turn, "").image), float) for turn in (0, np.pi / 2)
+        ]
+        Image.fromarray(np.maximum(*two).astype(np.uint8)).save(tmp_path / f"{index}.png")
+        records.append(Record(f"{index}.png", tmp_path / f"{index}.png", f"part {index}"))
+    assert not lie_any_way(records)
+
+
 @pytest.mark.parametrize("asked", [False, True])
 def test_what_is_asked_for_stays(tmp_path: Path, asked: bool) -> None:
     loose = parts(tmp_path, np.linspace(0, np.pi, 8, endpoint=False))
@@ -60,7 +73,7 @@ def test_turned_patches_are_learned_longer() -> None:
 
 
 def test_training_looks_at_its_good_parts(tmp_path: Path) -> None:
-    for name, angles in (("straight", np.full(6, 0.5)), ("loose", np.linspace(0, np.pi, 6, endpoint=False))):
+    for name, angles in (("straight", np.full(9, 0.5)), ("loose", np.linspace(0, np.pi, 9))):
         folder = tmp_path / name
         folder.mkdir()
         good = parts(folder, angles)
