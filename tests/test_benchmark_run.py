@@ -174,7 +174,7 @@ def test_parts_that_lie_any_way_are_told_of_and_take_longer(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, turn: bool
 ) -> None:
     asked = []
-    monkeypatch.setattr("flawsmith.segment.benchmark.plan.lie_any_way", lambda good: asked.append(good) or turn)
+    monkeypatch.setattr("flawsmith.segment.train.lie_any_way", lambda good: asked.append(good) or turn)
     wanted = replace(plan, config=replace(TINY, train=replace(TINY.train, steps=None)))
     prepared, left = prepare(wanted), outlook(wanted)
     pool = prepared.splits[0].pool(read(plan.root))

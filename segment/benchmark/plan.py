@@ -13,7 +13,6 @@ from flawsmith.data.apart import refuse_overlap
 from flawsmith.data.draw import draw
 from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.formats.reading import Data, name_of
-from flawsmith.data.pose import lie_any_way
 from flawsmith.data.read import read
 from flawsmith.data.record import DataSet, Record
 from flawsmith.data.sample import load
@@ -24,6 +23,7 @@ from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
 from flawsmith.segment.benchmark.outcome import FIRST, TARGET
 from flawsmith.segment.models.choose import refuse_missing
 from flawsmith.segment.target import Match, Target, match_classes, title
+from flawsmith.segment.train import settled
 from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
 
 TURNED = "The good parts lie any way round: training patches are turned by any angle, and learned longer."
@@ -114,7 +114,7 @@ def prepare(plan: Plan) -> Prepared:
         held = _held(split.pool(dataset), classes, seed)
         pools[seed] = fmean(held.values())
         notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
-    turn = _turned(splits[plan.seeds[0]].pool(dataset))
+    turn = _turned(splits[plan.seeds[0]].pool(dataset), plan)
     notes += [(seed, TURNED) for seed in plan.seeds if turn]
     data = _about(plan.root, classes, dataset, splits[plan.seeds[0]]) | {"notes": _notes(notes, plan.seeds)}
     identity = {"data": data["name"], "classes": list(classes), "masks": _masks(dataset), **_flat(recipe(plan.config))}
@@ -141,7 +141,7 @@ def _across(plan: Plan, target: Target) -> Prepared:
         notes += [(seed, f"{name_of(plan.root)}: {note}") for note in _short(held, plan.budgets, seed)]
         notes += [(seed, note) for note in _few(pool, match, target, plan)]
     first = plan.seeds[0]
-    turn = _turned(targets[first].pool(judged))
+    turn = _turned(targets[first].pool(judged), plan)
     notes += [(seed, TURNED) for seed in plan.seeds if turn]
     data = _about(plan.root, match.scored, dataset, splits[first]) | {"notes": _notes(notes, plan.seeds)}
     data["target"] = _about(target.root, match.scored, judged, targets[first]) | {"match": dict(match.names)}
@@ -167,8 +167,8 @@ def _about(root: Data, classes: Sequence[str], dataset: DataSet, split: Split) -
     return {"name": name_of(root), "classes": list(classes), "images": len(dataset.records), "groups": groups}
 
 
-def _turned(pool: Sequence[Record]) -> bool:
-    return lie_any_way([record for record in pool if record.good])
+def _turned(pool: Sequence[Record], plan: Plan) -> bool:
+    return bool(settled(plan.config.train, [record for record in pool if record.good]).turn)
 
 
 def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: int) -> int:
