@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+EIGHTH = 45.0  # degrees, both ways: with quarter turns every angle
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
     """The ranges that parameters are drawn from; every default keeps a machined part plausible."""
@@ -75,7 +78,7 @@ def sample_params(config: AugmentConfig, rng: np.random.Generator) -> AugmentPar
         flip_x=bool(flips[0]) and config.flip,
         flip_y=bool(flips[1]) and config.flip,
         quarters=quarters,
-        angle=float(angle) * (45.0 if config.turn else config.rotate) if warp else 0.0,
+        angle=float(angle) * (EIGHTH if config.turn else config.rotate) if warp else 0.0,
         zoom=float(config.scale**zoom) if warp else 1.0,
         gain=math.exp(config.gain * gain),
         offset=float(config.offset * offset),

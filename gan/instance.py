@@ -79,11 +79,22 @@ class Instance:
     @cached_property
     def lean(self) -> tuple[float, float, float]:
         """What mirroring negates: slant (-1..1, positive: down to the right), skewness of rows and of columns."""
-        rows, columns = np.nonzero(self.mask)
-        down, across = rows - rows.mean(), columns - columns.mean()
-        height, width = (down**2).mean() + 1 / 12, (across**2).mean() + 1 / 12  # 1/12: a pixel's own
-        slant = 2 * (down * across).mean() / (height + width)
-        return float(slant), float((down**3).mean() / height**1.5), float((across**3).mean() / width**1.5)
+        (down, across), (height, width) = self._spread
+        skews = float((down**3).mean() / height**1.5), float((across**3).mean() / width**1.5)
+        return self.axis[1], *skews
+
+    @cached_property
+    def axis(self) -> tuple[float, float]:
+        """Which way the mask is long, as twice the angle from the rows, and how clearly: a vector of length 0 to 1."""
+        (down, across), (height, width) = self._spread
+        return float((width - height) / (height + width)), float(2 * (down * across).mean() / (height + width))
+
+    @property
+    def _spread(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the mask's pixels lie about their middle, down and across (2, n), and the variances (2,)."""
+        places = np.stack(np.nonzero(self.mask)).astype(np.float64)
+        places -= places.mean(1, keepdims=True)
+        return places, (places**2).mean(1) + 1 / 12  # 1/12: a pixel's own
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,24 +13,14 @@ FEWEST_LOOSE = 3  # where parts lie any way round themselves, and only the lamp 
 
 
 def turn_freely(members: Sequence[Instance], loose: bool) -> bool:
-    """Whether a class's defects may be turned: nothing agrees from part to part, neither shading nor, unless parts lie
-    any way round (`loose`), their axes.
-    """
+    """Whether neither shading nor, on parts that do not lie any way round (`loose`), axes agree from part to part."""
     parts: dict[str, list[Vectors]] = {}
     for one in members:
-        parts.setdefault(one.group, []).append(np.stack([axis(one), shading(one)]))
+        parts.setdefault(one.group, []).append(np.stack([one.axis, shading(one)]))
     if len(parts) < (FEWEST_LOOSE if loose else FEWEST):
         return False
     axes, shadings = np.stack([np.mean(found, 0) for found in parts.values()], 1)  # one part is one witness
     return not (agree(shadings, CHANCE) or (not loose and agree(axes, CHANCE)))
-
-
-def axis(one: Instance) -> Vectors:
-    """Which way the mask is long, as twice the angle, and how clearly: (2,) of length 0 to 1."""
-    rows, columns = np.nonzero(one.mask)
-    down, across = rows - rows.mean(), columns - columns.mean()
-    height, width = (down**2).mean() + 1 / 12, (across**2).mean() + 1 / 12  # 1/12: a pixel's own
-    return np.asarray(np.array([width - height, 2 * (down * across).mean()]) / (height + width))
 
 
 def shading(one: Instance) -> Vectors:

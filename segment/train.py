@@ -166,10 +166,12 @@ def make_batches(selection: Selection, synthetic: Sequence[Record], config: Trai
     kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
     channels = 3 if any(sample.image.shape[2] >= 3 for sample in seen) else 1
-    return Batches(real, painted, good, kinds, channels, config.patch, seed, settled(config, selection.good))
+    return Batches(
+        real, painted, good, kinds, channels, config.patch, seed, turned_as_parts_lie(config, selection.good)
+    )
 
 
-def settled(config: TrainConfig, good: Sequence[Record]) -> AugmentConfig:
+def turned_as_parts_lie(config: TrainConfig, good: Sequence[Record]) -> AugmentConfig:
     """Its augmentation, with it decided whether patches are turned: as good parts are, unless steps are few."""
     if config.augment.turn is not None:
         return config.augment

@@ -7,7 +7,7 @@ import pytest
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.instance import Healed, Instance
-from flawsmith.gan.orientation import FEWEST, FEWEST_LOOSE, axis, shading, turn_freely
+from flawsmith.gan.orientation import FEWEST, FEWEST_LOOSE, shading, turn_freely
 from flawsmith.gan.patches import RealPatches
 from flawsmith.gan.shapes import sample_shape
 
@@ -32,7 +32,7 @@ def bank(*found: Instance, loose: bool = True) -> Bank:
 
 @pytest.mark.parametrize("angle", [0.0, 0.5, 1.5, 2.8])
 def test_the_axis_is_twice_the_angle(angle: float) -> None:
-    across, down = axis(line(angle, "a"))
+    across, down = line(angle, "a").axis
     assert np.hypot(across, down) > 0.9
     assert abs(np.angle(np.exp(1j * (np.arctan2(down, across) - 2 * angle)))) < 0.05
 

@@ -12,7 +12,7 @@ from flawsmith.data.image import write_image
 from flawsmith.data.pose import FEWEST, lie_any_way
 from flawsmith.data.record import DataSet, Label, Record
 from flawsmith.data.select import Selection
-from flawsmith.segment.train import STEPS, TURNED_STEPS, TrainConfig, make_batches, settled
+from flawsmith.segment.train import STEPS, TURNED_STEPS, TrainConfig, make_batches, turned_as_parts_lie
 
 
 def ground(folder: Path, index: int, angle: float, group: str) -> Record:
@@ -32,13 +32,17 @@ def parts(folder: Path, angles: np.ndarray, groups: list[str] | None = None) -> 
 def test_parts_that_lie_straight_are_not_turned(tmp_path: Path) -> None:
     straight = parts(tmp_path, np.random.default_rng(0).normal(0.8, 0.15, 8))
     assert not lie_any_way(straight)
-    assert settled(TrainConfig(), straight) == AugmentConfig(turn=False)
+    assert turned_as_parts_lie(TrainConfig(), straight) == AugmentConfig(turn=False)
 
 
 def test_parts_that_lie_any_way_are_turned(tmp_path: Path) -> None:
     loose = parts(tmp_path, np.linspace(0, np.pi, 8, endpoint=False))
-    assert settled(TrainConfig(), loose) == settled(TrainConfig(steps=STEPS), loose) == AugmentConfig(turn=True)
-    assert settled(TrainConfig(steps=STEPS - 1), loose) == AugmentConfig(
+    assert (
+        turned_as_parts_lie(TrainConfig(), loose)
+        == turned_as_parts_lie(TrainConfig(steps=STEPS), loose)
+        == AugmentConfig(turn=True)
+    )
+    assert turned_as_parts_lie(TrainConfig(steps=STEPS - 1), loose) == AugmentConfig(
         turn=False
     )  # turned, they take longer to learn
 
@@ -59,7 +63,7 @@ def test_square_parts_lie_straight_too(tmp_path: Path) -> None:
 def test_what_is_asked_for_stays(tmp_path: Path, asked: bool) -> None:
     loose = parts(tmp_path, np.linspace(0, np.pi, 8, endpoint=False))
     config = replace(AugmentConfig(), turn=asked)
-    assert settled(TrainConfig(augment=config), loose) == config
+    assert turned_as_parts_lie(TrainConfig(augment=config), loose) == config
 
 
 def test_too_few_parts_say_nothing(tmp_path: Path) -> None:

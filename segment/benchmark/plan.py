@@ -23,7 +23,7 @@ from flawsmith.segment.benchmark.cell import Budget, Cell, grid, in_order
 from flawsmith.segment.benchmark.outcome import FIRST, TARGET
 from flawsmith.segment.models.choose import refuse_missing
 from flawsmith.segment.target import Match, Target, match_classes, title
-from flawsmith.segment.train import settled
+from flawsmith.segment.train import turned_as_parts_lie
 from flawsmith.segment.trial import ARMS, TrialConfig, check_arms
 
 TURNED = "The good parts lie any way round: training patches are turned by any angle, and learned longer."
@@ -168,7 +168,7 @@ def _about(root: Data, classes: Sequence[str], dataset: DataSet, split: Split) -
 
 
 def _turned(pool: Sequence[Record], plan: Plan) -> bool:
-    return bool(settled(plan.config.train, [record for record in pool if record.good]).turn)
+    return bool(turned_as_parts_lie(plan.config.train, [record for record in pool if record.good]).turn)
 
 
 def _scored(test: Sequence[Record], classes: Sequence[str], root: Data, seed: int) -> int:
