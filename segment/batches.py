@@ -16,6 +16,7 @@ from flawsmith.data.image import to_float
 from flawsmith.data.record import Record
 from flawsmith.data.sample import Sample, load
 from flawsmith.data.seeds import rng
+from flawsmith.segment.shrink import smaller
 
 Spot = tuple[int, int, int]  # index of a good record, row, column
 Kind = Literal["real", "synthetic", "good", "around"]  # at a defect, twice; of a good part; anywhere in a defect image
@@ -24,10 +25,13 @@ CACHE = 600 * 2**20  # bytes of decoded images kept in memory; what does not fit
 
 
 class Pool:
-    """Records whose samples are read when first needed and kept as long as they fit into `room` bytes."""
+    """Records whose samples are read when first needed and kept as long as they fit into `room` bytes.
 
-    def __init__(self, records: Sequence[Record], classes: Sequence[str], room: int = CACHE) -> None:
-        self.records, self.classes, self.room = tuple(records), tuple(classes), room
+    All are `shrink` times smaller than they are on disk.
+    """
+
+    def __init__(self, records: Sequence[Record], classes: Sequence[str], room: int = CACHE, shrink: int = 1) -> None:
+        self.records, self.classes, self.room, self.shrink = tuple(records), tuple(classes), room, shrink
         shown = [tuple(i for i, record in enumerate(records) if name in record.defects) for name in classes]
         self.by_class = tuple(members for members in shown if members)  # indices of the records that show a class
         self._kept: dict[int, Sample] = {}
@@ -38,7 +42,7 @@ class Pool:
     def sample(self, index: int) -> Sample:
         """Image and masks of one record."""
         if index not in self._kept:
-            sample = load(self.records[index], self.classes)
+            sample = smaller(load(self.records[index], self.classes), self.shrink)
             if self.records[index].good:  # its masks are empty: one byte seen from every pixel is enough
                 sample = Sample(sample.image, np.broadcast_to(np.False_, sample.masks.shape))
             size = sample.image.nbytes + (0 if self.records[index].good else sample.masks.nbytes)
@@ -80,7 +84,7 @@ class Batches:
     good: Pool
     kinds: tuple[Kind, ...]  # one per place in the batch
     channels: int
-    patch: int  # px
+    patch: int  # px, of samples as the pools make them
     seed: int
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     hard: tuple[Spot, ...] = ()  # half of the good patches show one of these, where there are any

@@ -19,10 +19,10 @@ from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.files import write_bytes
 from flawsmith.data.image import to_float
 from flawsmith.segment.agreement import Agreement, Images, compare, refuse
-from flawsmith.segment.model import ONNX, Model
+from flawsmith.segment.model import ONNX, Model, shrink_of
 from flawsmith.segment.models.choose import load_trained
 from flawsmith.segment.models.classifier import Classifier
-from flawsmith.segment.models.smp import STRIDE, EncoderUNet
+from flawsmith.segment.models.smp import EncoderUNet
 from flawsmith.segment.models.threshold import Threshold
 from flawsmith.segment.network import Own
 from flawsmith.segment.onnx_graph import mirrored, traced
@@ -45,6 +45,7 @@ class Original:
     network: nn.Module
     classes: tuple[str, ...]
     channels: int
+    shrink: int = 1  # how many times smaller than they are it sees the images
 
     def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """The probabilities (K, H, W) float32 of an image (H, W, C) uint8 or uint16."""
@@ -71,10 +72,8 @@ class Whole(nn.Module):
 
 def stride_of(network: nn.Module) -> int:
     """The number of which the network wants both sides to be multiples; raises UserError where that is unknown."""
-    if isinstance(network, Own):
+    if isinstance(network, Own | EncoderUNet):
         return network.stride
-    if isinstance(network, EncoderUNet):
-        return STRIDE
     raise UserError("export", "must be a network whose stride is known", type(network).__name__)
 
 
@@ -102,7 +101,7 @@ class SegmenterForm:
     kind = SEGMENTER
 
     def __init__(self, model: Segmenter) -> None:
-        self.original = Original(model.network.float(), model.classes, model.channels)
+        self.original = Original(model.network.float(), model.classes, model.channels, model.shrink)
 
     def graph(self) -> Any:
         """The graph (ModelProto) with the weights."""
@@ -110,7 +109,7 @@ class SegmenterForm:
 
     def copy(self, session: Any) -> OnnxModel:
         """The export in an open session."""
-        return OnnxModel(session, self.original.classes, self.original.channels)
+        return OnnxModel(session, self.original.classes, self.original.channels, self.original.shrink)
 
 
 def form_of(trained: Model, path: Path) -> Form:
@@ -186,6 +185,7 @@ def described(graph: Any, form: Form, digest: str, int8: bool) -> bytes:
         "kind": form.kind,
         "classes": list(form.original.classes),
         "channels": form.original.channels,
+        "shrink": shrink_of(form.original),
         "normalisation": NORMALISATION,
         "precision": "int8" if int8 else "float32",
         "flawsmith": version("flawsmith"),

@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flawsmith.segment.unet import CELL, PRIOR, Block, pad_to
+from flawsmith.segment.reduced import Reduced, pad_to
+from flawsmith.segment.unet import CELL, PRIOR, Block
 
 BLOCK = 2  # px: with 4 it is no faster, and learned its few defects by heart
 
 
-class FastUNet(nn.Module):
+class FastUNet(Reduced):
     """(N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 logits, any size: the small U-Net with less to do.
 
     Its levels are narrower. What comes from below is narrowed before it is enlarged, and added instead of joined: half
@@ -34,13 +35,14 @@ class FastUNet(nn.Module):
         self.head.bias = nn.Parameter(torch.full((BLOCK**2 * classes,), PRIOR))
 
     @property
-    def stride(self) -> int:
-        """Of what both sides are made multiples, in pixels."""
+    def grid(self) -> int:
+        """Of what both sides are made multiples, in pixels as the network sees them."""
         return int(max(CELL, BLOCK * 2 ** (len(self.widths) - 1)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def look(self, x: Tensor) -> Tensor:
+        """The logits (N, K, h, w) of what is small enough (N, C, h, w), any size."""
         height, width = x.shape[-2:]
-        x = F.pixel_unshuffle(pad_to(x, self.stride), BLOCK)
+        x = F.pixel_unshuffle(pad_to(x, self.grid), BLOCK)
         x = torch.cat([x, block_contrast(x)], 1)
         skips: list[Tensor] = []
         for block in self.down:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flawsmith.data.geometry.patch import Patch
 from flawsmith.segment.instances import Found, instances
-from flawsmith.segment.model import Model
+from flawsmith.segment.model import Model, shrink_of
 from flawsmith.segment.models.objects import Finder, Grader, Object, drawn
 from flawsmith.segment.models.threshold import Threshold
 from flawsmith.segment.tiles import Tiling, predict_tiled
@@ -38,7 +38,7 @@ def maps_of(model: Model, image: NDArray[Any], tiling: Tiling) -> NDArray[np.flo
     if isinstance(model, Finder):
         return drawn(model.find(image, tiling), len(model.classes), *image.shape[:2])
     whole = isinstance(model, Threshold | Grader)  # they compare all of an image, or cut it themselves
-    return model.predict(image) if whole else predict_tiled(model, image, tiling)
+    return model.predict(image) if whole else predict_tiled(model, image, tiling.further(shrink_of(model)))
 
 
 def marked(model: Model, maps: NDArray[np.float32], found: tuple[Found, ...], threshold: float) -> NDArray[np.bool_]:

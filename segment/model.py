@@ -32,6 +32,11 @@ class Model(Protocol):
         """The probabilities (K, H, W) float32 in [0, 1] of an image (H, W, C) uint8 or uint16 of any size."""
 
 
+def shrink_of(model: Model) -> int:
+    """How many times smaller than they are a model sees the images; 1 for one that says nothing of it."""
+    return int(getattr(model, "shrink", 1))
+
+
 def load_model(path: Path, device: torch.device) -> Model:
     """A model's folder or file, or an exported .onnx; raises UserError where it is none, or sees other channels."""
     model: Model

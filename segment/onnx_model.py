@@ -30,6 +30,7 @@ class OnnxModel:
     session: Any
     classes: tuple[str, ...]
     channels: int
+    shrink: int = 1  # how many times smaller than they are the images are seen, which its graph does itself
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> OnnxModel:
@@ -47,7 +48,7 @@ class OnnxModel:
         found = {given.name: given.shape[1], made.name: made.shape[1]}
         if wanted != found:
             raise UserError(path, f"must take and give {wanted} channels, as it says itself", found, AGAIN)
-        return cls(session, tuple(about["classes"]), about["channels"])
+        return cls(session, tuple(about["classes"]), about["channels"], about.get("shrink", 1))
 
     def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """The probabilities (K, H, W) float32 of an image (H, W, C) uint8 or uint16 of any size."""
@@ -78,6 +79,7 @@ def about_of(path: Path, session: Any) -> dict[str, Any]:
     try:
         about = {"kind": SEGMENTER, **json.loads(session.get_modelmeta().custom_metadata_map[KEY])}
         sound = about["format"] == FORMAT and isinstance(about["channels"], int) and about["classes"]
+        sound = sound and isinstance(about.get("shrink", 1), int)
         if sound and all(isinstance(name, str) for name in about["classes"]):
             return dict(about)
         found = f"format {about['format']}"

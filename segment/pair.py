@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from flawsmith.segment.efficientnet import Encoder
 from flawsmith.segment.fast import FastUNet
 from flawsmith.segment.pretrained import PretrainedUNet
-from flawsmith.segment.unet import pad_to
+from flawsmith.segment.reduced import pad_to
 
 SPLIT = 3  # of the widths those of the network that starts from ImageNet; the rest are the other's
 TINY = 1e-6  # scores are counted in steps of 1.5e-5
@@ -34,6 +34,11 @@ class PairUNet(nn.Module):
     def members(self) -> dict[str, FastUNet | PretrainedUNet]:
         """Both networks, by the names of their kinds, under which they lie here."""
         return {"fast": self.fast, "pretrained": self.pretrained}
+
+    @property
+    def shrink(self) -> int:
+        """How many times smaller than they are both see the images."""
+        return self.fast.shrink
 
     @property
     def stride(self) -> int:

@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flawsmith.segment.efficientnet import Encoder, fold
-from flawsmith.segment.unet import PRIOR, Block, local_contrast, pad_to
+from flawsmith.segment.reduced import Reduced, pad_to
+from flawsmith.segment.unet import PRIOR, Block, local_contrast
 
 STAGES = 5  # of the encoder: down to a sixteenth; what lies below sees whole scenes, and defects are local
 MIDDLE, CONTRAST = 0.5, 0.2  # local contrast of -3 … 3 as an image that is never too dark for what ImageNet taught
 FINE = 32  # channels of the branch that sees every pixel
 
 
-class PretrainedUNet(nn.Module):
+class PretrainedUNet(Reduced):
     """(N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 logits, any size: a U-Net on EfficientNet-Lite0.
 
     The encoder stays as it is: ten defects teach it nothing but themselves, and its backward pass would be three
@@ -46,8 +47,8 @@ class PretrainedUNet(nn.Module):
         self.head.bias = nn.Parameter(torch.full((4 * classes,), PRIOR))
 
     @property
-    def stride(self) -> int:
-        """Of what both sides are made multiples, in pixels."""
+    def grid(self) -> int:
+        """Of what both sides are made multiples, in pixels as the network sees them."""
         return int(2 ** (len(self.widths) + 1))
 
     def hold(self, encoder: Encoder) -> None:
@@ -61,9 +62,10 @@ class PretrainedUNet(nn.Module):
         self.encoder.eval()
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
+    def look(self, x: Tensor) -> Tensor:
+        """The logits (N, K, h, w) of what is small enough (N, C, h, w), any size."""
         height, width = x.shape[-2:]
-        x = pad_to(x, self.stride)
+        x = pad_to(x, self.grid)
         contrast = local_contrast(x)
         # One after the other: as one batch they are slower on a CPU, whose cache holds the maps of one.
         views = (self.encoder(MIDDLE + CONTRAST * contrast), self.encoder(x))

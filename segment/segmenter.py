@@ -20,9 +20,10 @@ from flawsmith.data.errors import UserError
 from flawsmith.data.image import to_float
 from flawsmith.segment.folding import folded
 from flawsmith.segment.network import Network, make_network
+from flawsmith.segment.reduced import reduce
 
 MODEL, KIND = "model.safetensors", "segmenter"
-TILE = 1024  # px: larger images are done in tiles, so that memory does not grow with the image
+TILE = 1024  # px as the network sees them: larger images are done in tiles, so that memory does not grow with the image
 OVERLAP = 128  # px around a tile that are computed and thrown away; beyond it the network sees next to nothing
 
 
@@ -51,6 +52,7 @@ class Segmenter:
         check_channels(config["channels"], file)
         network = make_network(config["network"], config["channels"], len(config["classes"]), config["widths"])
         fill(network, tensors, file)
+        reduce(network, config.get("shrink", 1))
         return cls.of(network, config["classes"], config["channels"], device)
 
     @classmethod
@@ -58,6 +60,11 @@ class Segmenter:
         """Wraps a network, which is set to inference in place."""
         network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
         return cls(network.eval(), tuple(classes), channels, device)
+
+    @property
+    def shrink(self) -> int:
+        """How many times smaller than they are it sees the images."""
+        return self.network.shrink
 
     def save(self, path: Path, recipe: Mapping[str, Any]) -> None:
         """Writes the model's file; `recipe` (JSON-able) tells how it was trained."""
@@ -67,6 +74,7 @@ class Segmenter:
             "channels": self.channels,
             "network": self.network.name,
             "widths": list(self.network.widths),
+            "shrink": self.shrink,
             "recipe": dict(recipe),
         }
         save(path, self.network.state_dict(), config)
@@ -74,11 +82,11 @@ class Segmenter:
     def predict(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """The probabilities (K, H, W) float32 of an image (H, W, C) uint8 or uint16 of any size."""
         height, width = image.shape[:2]
-        if max(height, width) <= TILE + 2 * OVERLAP:
+        if max(height, width) <= (TILE + 2 * OVERLAP) * self.shrink:
             return self._forward(image)
         maps = np.empty((len(self.classes), height, width), np.float32)
-        for rows, around_rows in tiles(height):
-            for columns, around_columns in tiles(width):
+        for rows, around_rows in tiles(height, self.shrink):
+            for columns, around_columns in tiles(width, self.shrink):
                 part = self._forward(image[around_rows, around_columns])
                 top, left = rows.start - around_rows.start, columns.start - around_columns.start
                 maps[:, rows, columns] = part[
@@ -104,8 +112,9 @@ def check_channels(channels: int, file: Path) -> None:
         raise UserError(file, "a model sees 1 channel or 3", channels, "train it again on grey or RGB images")
 
 
-def tiles(size: int) -> Iterator[tuple[slice, slice]]:
+def tiles(size: int, shrink: int = 1) -> Iterator[tuple[slice, slice]]:
     """Cuts 0 … size into tiles: each with the wider slice that is computed for it."""
-    for start in range(0, size, TILE):
-        stop = min(start + TILE, size)
-        yield slice(start, stop), slice(max(start - OVERLAP, 0), min(stop + OVERLAP, size))
+    tile, overlap = TILE * shrink, OVERLAP * shrink
+    for start in range(0, size, tile):
+        stop = min(start + tile, size)
+        yield slice(start, stop), slice(max(start - overlap, 0), min(stop + overlap, size))

@@ -22,7 +22,7 @@ GRID = 32  # px: tiles begin on multiples of it, so that a network's strides fal
 
 @dataclass(frozen=True)
 class Tiling:
-    """How an image is cut: all in pixels."""
+    """How an image is cut: all in pixels, as the network sees them."""
 
     size: int = 1024  # of a tile: 0.3 GB of a small U-Net's activations; its edges double the work
     margin: int = 128  # thrown away at an edge; beyond it the own networks see next to nothing
@@ -42,6 +42,10 @@ class Tiling:
     def step(self) -> int:
         """From one tile to the next."""
         return self.size - self.overlap
+
+    def further(self, shrink: int) -> Tiling:
+        """The same in pixels of an image that the network sees `shrink` times smaller."""
+        return Tiling(self.size * shrink, self.margin * shrink, self.ramp * shrink)
 
     def along(self, length: int) -> list[Stretch]:
         """The tiles along one axis of `length` px; the weights of all of them add up to 1 everywhere."""

@@ -30,17 +30,20 @@ from flawsmith.segment.levels import levels_of
 from flawsmith.segment.mining import hard_spots
 from flawsmith.segment.models.choose import family_of
 from flawsmith.segment.models.family import Family
-from flawsmith.segment.models.name import OWN, THRESHOLD, check_model
+from flawsmith.segment.models.name import OWN, THRESHOLD, check_model, gives_maps
 from flawsmith.segment.models.threshold_fit import fit_threshold
 from flawsmith.segment.network import AVERAGE, AVERAGES, WIDTHS, Network
 from flawsmith.segment.pair import SPLIT, PairUNet, learners
+from flawsmith.segment.reduced import reduce
 from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.shared import share_layers
+from flawsmith.segment.shrink import SHRINKS, shrink_for
 from flawsmith.segment.transfer import Origin
 
 STEPS = 150  # under a minute on two CPU cores; with twice as many, few parts that lie straight are learned by heart
 TURNED_STEPS = 300  # with half as many, the grooves of a part are still taken for scratches
 ENCODER_LEVELS = 4  # of the networks that are not the own U-Nets: down to a thirty-second
+SMALLER = "parts are seen {} times smaller, since their defects are wide"
 PATIENCE = 20  # steps in a row with a loss that is no number, after which the training has failed
 
 
@@ -50,7 +53,8 @@ class TrainConfig:
 
     steps: int | None = None  # of each network; none: STEPS, or TURNED_STEPS where patches are turned by any angle
     batch: int = 12  # patches
-    patch: int = 192  # px, native resolution
+    patch: int = 192  # px, as the network sees them
+    shrink: int | None = None  # how many times smaller it sees the parts; none: as their defects are, see shrink.py
     lr: float = 3e-3  # of AdamW, at its peak
     warmup: float = 0.1  # of the steps, linear; then half a cosine down to 0
     decay: float = 1e-2
@@ -70,6 +74,10 @@ class TrainConfig:
         if self.steps is not None and self.steps < 1:
             raise UsageError("--steps", "training needs at least 1 step", self.steps)
         check_model(self.model)
+        if self.shrink not in (None, *SHRINKS):
+            raise UsageError("--shrink", f"is one of {', '.join(map(str, SHRINKS))}", self.shrink)
+        if self.shrink not in (None, 1) and not gives_maps(self.model):
+            raise UsageError("--shrink", "is of networks that give every pixel a logit", f"--model {self.model}")
         if self.start is not None and self.model == THRESHOLD:
             raise UsageError("--init", "a threshold has no weights to start from", f"--model {THRESHOLD}")
         if self.start is not None and self.weights is not None:
@@ -134,7 +142,7 @@ def train(
         yield from fit_threshold(selection, synthetic, config, output, seed)
         return
     family, batches = family_of(config.model), make_batches(selection, synthetic, config, seed)
-    config = replace(config, augment=batches.augment)
+    config = replace(config, augment=batches.augment, shrink=batches.real.shrink)
     config = replace(config, steps=config.length)
     with torch.random.fork_rng():
         torch.manual_seed(_number(seed, "weights"))
@@ -144,6 +152,8 @@ def train(
         origin.start.refuse_deep(len(levels_of(network)))
         origin.put_into(network, selection.classes, batches.channels)
         yield {"step": 0, "steps": steps, "note": origin.note(selection.classes, batches.channels)}
+    if batches.real.shrink > 1:
+        yield {"step": 0, "steps": steps, "note": SMALLER.format(batches.real.shrink)}
     share = group.share(config.batch)
     share_layers(network, share)
     network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
@@ -152,6 +162,7 @@ def train(
         for event in descend(learner, kind, batches, family, config, seed, device, share):
             yield event | {"step": number * config.length + event["step"], "steps": steps}
     recipe = {"seed": seed, **asdict(config)}
+    reduce(network, batches.real.shrink)
     model = family.model(network, selection.classes, batches.channels, device)
     group.lead(lambda: write_sources(output, learned, sources))
     group.lead(lambda: model.save(output / MODEL, recipe))
@@ -161,7 +172,8 @@ def train(
 def make_batches(selection: Selection, synthetic: Sequence[Record], config: TrainConfig, seed: int) -> Batches:
     """The stream of batches; colour as soon as any image that shows a defect, or the first good one, has it."""
     classes = selection.classes
-    pools = [Pool(records, classes) for records in (selection.defects, synthetic, selection.good)]
+    shrink = shrunk_as_defects_are(config, selection, synthetic)
+    pools = [Pool(records, classes, shrink=shrink) for records in (selection.defects, synthetic, selection.good)]
     real, painted, good = pools
     kinds = plan(config.batch, config.defect_share, config.painted_share, len(real), len(painted), len(good))
     seen = [*(real.sample(i) for i in range(len(real))), *(pool.sample(0) for pool in pools if len(pool))]
@@ -177,6 +189,13 @@ def turned_as_parts_lie(config: TrainConfig, good: Sequence[Record]) -> AugmentC
         return config.augment
     enough = config.steps is None or config.steps >= STEPS
     return replace(config.augment, turn=enough and lie_any_way(good))
+
+
+def shrunk_as_defects_are(config: TrainConfig, selection: Selection, synthetic: Sequence[Record]) -> int:
+    """How many times smaller parts are shown: as real defects ask for, or painted ones where there are none."""
+    if config.shrink is not None or not gives_maps(config.model):
+        return config.shrink or 1
+    return shrink_for(selection.defects or synthetic, selection.classes, config.patch)
 
 
 def descend(

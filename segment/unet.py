@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flawsmith.segment.reduced import Reduced, pad_to
+
 PRIOR = -4.0  # logit of the share of defect pixels: a new network expects good parts
 CELL = 8  # px: local contrast is taken from means over cells of this size, so that it costs next to nothing
 
 
-class UNet(nn.Module):
+class UNet(Reduced):
     """(N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 logits, any size; Ronneberger et al., MICCAI 2015.
 
     The first convolution sees 2×2 blocks of pixels as channels and the head writes them: the top level costs a
@@ -32,13 +34,14 @@ class UNet(nn.Module):
         self.head.bias = nn.Parameter(torch.full((4 * classes,), PRIOR))
 
     @property
-    def stride(self) -> int:
-        """Of what both sides are made multiples, in pixels."""
+    def grid(self) -> int:
+        """Of what both sides are made multiples, in pixels as the network sees them."""
         return int(max(CELL, 2 ** len(self.widths)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def look(self, x: Tensor) -> Tensor:
+        """The logits (N, K, h, w) of what is small enough (N, C, h, w), any size."""
         height, width = x.shape[-2:]
-        x = pad_to(x, self.stride)
+        x = pad_to(x, self.grid)
         x = F.pixel_unshuffle(torch.cat([x, local_contrast(x)], 1), 2)
         skips: list[Tensor] = []
         for block in self.down:
@@ -82,14 +85,3 @@ def local_contrast(x: Tensor) -> Tensor:
     around = F.interpolate(torch.cat([mean, deviation], 1), scale_factor=float(CELL), mode="bilinear")
     mean, deviation = around.chunk(2, 1)
     return ((x - mean) / (2 * deviation)).clamp(-3, 3)
-
-
-def pad_to(x: Tensor, multiple: int) -> Tensor:
-    """(N, C, H, W) mirrored at the bottom and the right up to the next multiple, however small it is."""
-    for axis in (-2, -1):
-        size = x.shape[axis]
-        padded = size + -size % multiple
-        if padded > size:
-            index = torch.arange(padded, device=x.device) % max(2 * size - 2, 1)
-            x = x.index_select(axis, torch.minimum(index, (2 * size - 2 - index).clamp_min(0)))
-    return x

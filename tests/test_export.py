@@ -24,9 +24,10 @@ from flawsmith.segment.pair import PairUNet
 from flawsmith.segment.pretrained import PretrainedUNet
 from flawsmith.segment.probes import Probe, Probes, made
 from flawsmith.segment.quantise import left, quantise
+from flawsmith.segment.reduced import pad_to
 from flawsmith.segment.segmenter import MODEL, Segmenter
 from flawsmith.segment.train import TrainConfig, train
-from flawsmith.segment.unet import UNet, pad_to
+from flawsmith.segment.unet import UNet
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

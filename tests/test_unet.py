@@ -5,7 +5,8 @@ import torch
 from skimage.util import view_as_windows
 
 from flawsmith.segment.losses import segmentation_loss
-from flawsmith.segment.unet import UNet, local_contrast, pad_to
+from flawsmith.segment.reduced import pad_to
+from flawsmith.segment.unet import UNet, local_contrast
 
 WIDTHS = (8, 8, 16)
 

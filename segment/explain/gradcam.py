@@ -20,8 +20,8 @@ from flawsmith.data.image import to_float
 from flawsmith.segment.explain.tap import network_of, run, tapped
 from flawsmith.segment.explain.view import View
 from flawsmith.segment.explain.window import Window
-from flawsmith.segment.model import Model
-from flawsmith.segment.unet import pad_to
+from flawsmith.segment.model import Model, shrink_of
+from flawsmith.segment.reduced import pad_to
 
 Heat = NDArray[np.float32]  # (h, w)
 
@@ -43,7 +43,7 @@ def grad_cam(model: Model, layer: str, seen: View) -> Cam | None:
     """The heat of a view at a named layer; None where a model that tells objects apart finds none there."""
     network = network_of(model)
     assert network is not None
-    values = pad_to(torch.from_numpy(to_float(seen.image, model.channels))[None], MULTIPLE)
+    values = pad_to(torch.from_numpy(to_float(seen.image, model.channels))[None], MULTIPLE * shrink_of(model))
     values = values.to(next(network.parameters()).device)
     with torch.enable_grad(), tapped(network, layer) as maps:
         score = _score(run(network, values), seen)

@@ -24,9 +24,9 @@ from flawsmith.segment.efficientnet import Encoder
 from flawsmith.segment.explain.tap import network_of, run, tapped
 from flawsmith.segment.explain.view import GRID, LARGEST, Image
 from flawsmith.segment.explain.window import Window
-from flawsmith.segment.model import Model
+from flawsmith.segment.model import Model, shrink_of
 from flawsmith.segment.pretrained import STAGES
-from flawsmith.segment.unet import pad_to
+from flawsmith.segment.reduced import pad_to
 
 Vector = NDArray[np.float64]  # (F,)
 
@@ -66,21 +66,23 @@ class Eye:
     """The network that compares: the model's own at a layer, or EfficientNet-Lite0 for a model without one."""
 
     def __init__(self, model: Model, layer: str | None, device: torch.device) -> None:
-        network = network_of(model)
+        network, self.shrink = network_of(model), 1
         if network is None or layer is None:
             network = Encoder(STAGES).load_imagenet().eval().to(device)
             layer, self.channels, self.name = f"_blocks.{network.ends[-1]}", 3, "EfficientNet-Lite0 (ImageNet)"
         else:
             self.channels, self.name = model.channels, f"the model's own, at {layer}"
+            self.shrink = shrink_of(model)
         self.network: nn.Module = network
         self.layer: str = layer
 
     def look(self, image: Image, patch: Patch) -> Vector:
         """What the network sees of an object in an image (H, W, C): the mean (F,) over its pixels."""
-        height, width = image.shape[:2]
-        near = Window.of(patch).grown(CONTEXT, height, width, GRID)
-        window = near.at_most(LARGEST, patch.top + patch.mask.shape[0] // 2, patch.left + patch.mask.shape[1] // 2)
-        values = pad_to(torch.from_numpy(to_float(image[window.slices], self.channels))[None], GRID)
+        height, width, grid = *image.shape[:2], GRID * self.shrink
+        near = Window.of(patch).grown(CONTEXT * self.shrink, height, width, grid)
+        middle = patch.top + patch.mask.shape[0] // 2, patch.left + patch.mask.shape[1] // 2
+        window = near.at_most(LARGEST * self.shrink, *middle)
+        values = pad_to(torch.from_numpy(to_float(image[window.slices], self.channels))[None], grid)
         mask = torch.zeros(values.shape[-2:])
         mask[: window.size[0], : window.size[1]] = torch.from_numpy(window.cut(patch))
         with torch.no_grad(), tapped(self.network, self.layer) as maps:

