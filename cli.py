@@ -387,6 +387,7 @@ def train(
     synthetic: Path | None,
     model: str | None,
     weights: str | None,
+    shrink: int | None,
     output: Path,
     steps: int | None,
     starting: Starting,
@@ -410,7 +411,7 @@ def train(
     start = starting.start(learning.split)
     if start is not None:
         model = Origin.open(start).check(model)
-    config = TrainConfig(**given(steps=steps, model=model, weights=weights, start=start))
+    config = TrainConfig(**given(steps=steps, model=model, weights=weights, shrink=shrink, start=start))
     selection = learning.select(common.seed, read(synthetic).classes if synthetic else ())
     painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
@@ -637,6 +638,7 @@ def benchmark(
     output: Path,
     model: str | None,
     weights: str | None,
+    shrink: int | None,
     fit_steps: int | None,
     steps: int | None,
     count: int | None,
@@ -661,7 +663,7 @@ def benchmark(
 
     recipe = given(
         fit=FitConfig(steps=fit_steps) if fit_steps else None,
-        train=TrainConfig(**given(steps=steps, model=model, weights=weights)),
+        train=TrainConfig(**given(steps=steps, model=model, weights=weights, shrink=shrink)),
         count=count,
     )
     config, drawn = TrialConfig(workers=cores(), **recipe), tuple(range(common.seed, common.seed + seeds))

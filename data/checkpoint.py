@@ -69,6 +69,18 @@ def identity(path: Path) -> str:
         raise UserError(path, "the checkpoint cannot be read", error, _AGAIN) from error
 
 
+def config_of(path: Path) -> dict[str, Any]:
+    """The config alone, as it is written; `load` is what checks that it is true. Raises UserError."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            config: dict[str, Any] = json.loads(_about(file.metadata())["config"])
+            return config
+    except Exception as error:  # as in `load`
+        raise UserError(path, "the checkpoint cannot be read", error, _AGAIN) from error
+
+
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Loads exactly the module's own weights; raises UserError naming the first that is missing, extra or misshapen."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}

@@ -34,6 +34,13 @@ choosing = stack(
         help="What the encoder of smp or maskrcnn starts from; imagenet is downloaded.",
         show_default="random",
     ),
+    click.option(
+        "--shrink",
+        type=click.Choice(("1", "2", "4", "8")),  # of segment/shrink.py, which takes a while to import
+        callback=lambda _context, _option, value: value and int(value),
+        help="How many times smaller a network of maps sees the parts.",
+        show_default="as their defects are wide",
+    ),
 )
 
 

@@ -103,11 +103,26 @@ def facts(outcome: Outcome) -> dict[str, str]:
         "real images of each class": ", ".join(map(str, outcome.budgets)),
         "seeds": ", ".join(map(str, outcome.seeds)),
         "model": ((setting.get("config") or {}).get("train") or {}).get("model"),
+        "parts are seen": _seen(outcome),
         "device": setting.get("device"),
         "time": setting.get("seconds") and tables.duration(setting["seconds"]),
         "versions": ", ".join(f"{name} {number}" for name, number in (setting.get("versions") or {}).items()),
     }
     return {name: str(value) for name, value in known.items() if value}
+
+
+def _seen(outcome: Outcome) -> str:
+    """How much smaller than they are the networks see the parts, and which do; nothing where none does."""
+    seen = {
+        one.get("shrink") or 1: list[str]() for one in sorted(outcome.trials, key=lambda one: one.get("shrink") or 1)
+    }
+    if max(seen, default=1) == 1:
+        return ""
+    for one in outcome.trials:
+        seen[one.get("shrink") or 1].append(f"{one['arm']} of {one['real']}, seed {one['seed']}")
+    if len(seen) == 1:
+        return f"{max(seen)} times smaller"
+    return "; ".join(f"{shrink} times smaller by {', '.join(which)}" for shrink, which in seen.items())
 
 
 def _pairs(folder: Path, outcome: Outcome) -> list[gallery.Pair]:

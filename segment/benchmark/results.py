@@ -1,13 +1,15 @@
-"""The results of a benchmark, from its folder alone: it needs neither data nor models, nor that all is done."""
+"""The results of a benchmark, from its folder alone: it needs no data, nor that all is done."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flawsmith.data.checkpoint import config_of
 from flawsmith.data.files import read_json, write_json
 from flawsmith.segment.benchmark.cell import Cell, grid
 from flawsmith.segment.benchmark.counts import Trial
 from flawsmith.segment.benchmark.setting import SETTING
+from flawsmith.segment.segmenter import MODEL
 from flawsmith.segment.trial import ARMS, SECONDS
 
 RESULTS, JUDGED = "results.json", "judged.json"
@@ -60,6 +62,7 @@ def assemble(folder: Path) -> dict[str, Any]:
                 "metrics": trial.metrics,
                 "images": list(trial.images),
                 "seconds": _seconds(folder / cell.folder / "arms" / arm),
+                "shrink": _shrink(folder / cell.folder / "arms" / arm / "model" / MODEL),
                 "sham": judged[cell].get("sham", {}).get(arm),
             }
             for (cell, arm), trial in zip(found, trials, strict=True)
@@ -118,6 +121,12 @@ def _judged(cell: Path) -> dict[str, Any]:
 def _seconds(folder: Path) -> dict[str, float]:
     content: dict[str, float] = read_json(folder / SECONDS) if (folder / SECONDS).exists() else {}
     return content
+
+
+def _shrink(model: Path) -> int | None:
+    """How many times smaller the network sees the parts; None of a model that is gone, or is none of maps."""
+    shrink: int | None = config_of(model).get("shrink") if model.exists() else None
+    return shrink
 
 
 def _spent(folder: Path, cells: tuple[Cell, ...]) -> float:

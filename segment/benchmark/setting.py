@@ -65,6 +65,7 @@ def command(plan: Plan, setting: Mapping[str, Any]) -> str | None:
     for option, value, default in (
         ("--model", mine.train.model, usual.train.model),
         ("--weights", mine.train.weights, usual.train.weights),
+        ("--shrink", mine.train.shrink, usual.train.shrink),
         ("--seed", first, 0),
         ("--fit-steps", mine.fit.steps, usual.fit.steps),
         ("--steps", mine.train.steps, usual.train.steps),
