@@ -89,7 +89,11 @@ predicting = bundle(
     ),
     click.option("--overlay", is_flag=True, help="Also pictures, and videos, with what was found drawn on them."),
     click.option(
-        "--tile", type=click.IntRange(min=1), default=1024, show_default=True, help="Pixels: larger images are cut."
+        "--tile",
+        type=click.IntRange(min=1),
+        default=1024,
+        show_default=True,
+        help="Pixels, as the network sees them: larger images are cut.",
     ),
     click.option(
         "--drop",

@@ -16,6 +16,8 @@ from flawsmith.segment.network import make_network
 class Bright(nn.Module):
     """Takes bright pixels for defects."""
 
+    shrink = 1
+
     name = "bright"
 
     def forward(self, x: Tensor) -> Tensor:
