@@ -150,10 +150,15 @@ def test_each_seed_has_its_own_split_which_is_kept(stage: Stage, plan: Plan) -> 
         assert prepare(plan).splits[seed] == make_split(read(plan.root), 0.5, seed)
 
 
-def test_a_budget_beyond_every_class_is_refused_before_anything_is_written(plan: Plan) -> None:
-    with pytest.raises(UsageError, match=r"fewer than 3 .*pit 2, scratch 2"):
-        list(run(replace(plan, budgets=(1, 3)), CPU))
-    assert not plan.output.exists()
+def test_a_budget_beyond_every_class_is_all_there_is(stage: Stage, plan: Plan) -> None:
+    wanted = replace(plan, budgets=(1, 3, 9))
+    prepared = prepare(wanted)
+    assert prepared.budgets == (1, "all")
+    assert [note for note in prepared.data["notes"] if "of every class (pit 2, scratch 2): told as all" in note]
+    assert outlook(wanted)["real"] == "1, all"
+    list(run(wanted, CPU))
+    setting = read_json(plan.output / "setting.json")
+    assert setting["budgets"] == [1, "all"] and any("fewer than 9" in note for note in setting["data"]["notes"])
 
 
 def test_a_budget_that_one_class_cannot_fill_is_a_note(make_parts: MakeParts, tmp_path: Path, plan: Plan) -> None:

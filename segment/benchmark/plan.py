@@ -91,6 +91,7 @@ class Prepared:
     pools: dict[int, float]  # real defect images of a class, mean over classes, that "all" means
     data: dict[str, Any]  # name, classes, numbers of images and groups, notes
     identity: dict[str, Any]  # what must stay the same in the folder
+    budgets: tuple[Budget, ...]  # those of the plan; what takes every class whole is "all"
     turn: bool = False  # training patches, by any angle, since the good parts of the first pool lie so
     targets: dict[int, Split] = field(default_factory=dict)  # each seed's split of the target, where there is one
 
@@ -98,34 +99,34 @@ class Prepared:
 def prepare(plan: Plan) -> Prepared:
     """Reads the data and splits it once a seed; writes nothing.
 
-    Raises UsageError where a budget is larger than what a pool holds of every class, or classes cannot be matched,
-    UserError where a class cannot be learned, nothing can be tested, or a target's image is learned from. A budget that
-    some class alone cannot fill is a note.
+    Raises UsageError where classes cannot be matched, UserError where a class cannot be learned, nothing can be tested,
+    or a target's image is learned from. A budget that some class cannot fill is a note; one that no class can is "all".
     """
     if plan.target is not None:
         return _across(plan, plan.target)
     dataset = read(plan.root)
     classes = choose(dataset, plan.classes)
-    splits, scored, pools, notes = {}, {}, {}, list[tuple[int, str]]()
+    splits, scored, pools, shown, notes = {}, {}, {}, {}, list[tuple[int, str]]()
     for seed in plan.seeds:
         split = splits[seed] = _split(plan.split(seed), dataset, seed)
         scored[seed] = _scored(split.test(dataset), classes, plan.root, seed)
         notes += [(seed, split.note)] if split.note else []
-        held = _held(split.pool(dataset), classes, seed)
-        pools[seed] = fmean(held.values())
-        notes += [(seed, note) for note in _short(held, plan.budgets, seed)]
+        shown[seed] = _held(split.pool(dataset), classes, seed)
+        pools[seed] = fmean(shown[seed].values())
+    budgets, short = _within(plan.budgets, shown)
+    notes += short
     turn = _turned(splits[plan.seeds[0]].pool(dataset), plan)
     notes += [(seed, TURNED) for seed in plan.seeds if turn]
     data = _about(plan.root, classes, dataset, splits[plan.seeds[0]]) | {"notes": _notes(notes, plan.seeds)}
     identity = {"data": data["name"], "classes": list(classes), "masks": _masks(dataset), **_flat(recipe(plan.config))}
-    return Prepared(splits, scored, pools, data, identity, turn)
+    return Prepared(splits, scored, pools, data, identity, budgets, turn)
 
 
 def _across(plan: Plan, target: Target) -> Prepared:
     """The same where another product judges: it is split too, and `scored` and `pools` are the target's."""
     dataset, judged = read(plan.root), read(target.root)
     match = match_classes(dataset, judged, plan.classes, target.match)
-    splits, targets, scored, pools, notes = {}, {}, {}, {}, list[tuple[int, str]]()
+    splits, targets, scored, pools, shown, notes = {}, {}, {}, {}, {}, list[tuple[int, str]]()
     for seed in plan.seeds:
         split = splits[seed] = _split(plan.split(seed), dataset, seed)
         theirs = targets[seed] = _split(plan.target_split(seed), judged, seed)
@@ -137,9 +138,10 @@ def _across(plan: Plan, target: Target) -> Prepared:
         for root, one in ((plan.root, split), (target.root, theirs)):
             notes += [(seed, f"{name_of(root)}: {one.note}")] if one.note else []
         notes += [(seed, note) for note in _left_out(plan.root, target.root, match)]
-        held = _held(split.pool(dataset), match.learned, seed)
-        notes += [(seed, f"{name_of(plan.root)}: {note}") for note in _short(held, plan.budgets, seed)]
+        shown[seed] = _held(split.pool(dataset), match.learned, seed)
         notes += [(seed, note) for note in _few(pool, match, target, plan)]
+    budgets, short = _within(plan.budgets, shown)
+    notes += [(seed, f"{name_of(plan.root)}: {note}") for seed, note in short]
     first = plan.seeds[0]
     turn = _turned(targets[first].pool(judged), plan)
     notes += [(seed, TURNED) for seed in plan.seeds if turn]
@@ -153,7 +155,7 @@ def _across(plan: Plan, target: Target) -> Prepared:
         "match": dict(match.names),
         **_flat(recipe(plan.config)),
     }
-    return Prepared(splits, scored, pools, data, identity, turn, targets)
+    return Prepared(splits, scored, pools, data, identity, budgets, turn, targets)
 
 
 def _split(path: Path, dataset: DataSet, seed: int) -> Split:
@@ -210,18 +212,29 @@ def _few(pool: Sequence[Record], match: Match, target: Target, plan: Plan) -> li
     return [f"{TARGET} learns from fewer: the pool of {name} holds only {counts} image(s)."] if counts else []
 
 
-def _short(held: Mapping[str, int], budgets: Sequence[Budget], seed: int) -> list[str]:
-    """A note on each class that a budget takes whole; raises UsageError where it would take every class whole."""
-    notes = []
+def _within(
+    budgets: Sequence[Budget], shown: Mapping[int, Mapping[str, int]]
+) -> tuple[tuple[Budget, ...], list[tuple[int, str]]]:
+    """The budgets, with "all" for those that take every class whole in some seed's pool, and notes on what is short."""
+    taken: list[Budget] = []
+    notes: list[tuple[int, str]] = []
     for real in budgets:
-        short = {name: count for name, count in held.items() if real != "all" and count < real}
-        counts = ", ".join(f"{name} {count}" for name, count in short.items())
-        if len(short) == len(held):
-            rule = f"the pool of seed {seed} holds fewer than {real} defect images of every class"
-            raise UsageError("--real", rule, counts, "choose smaller budgets, or all")
-        if short:
-            notes.append(f"The pool holds fewer than {real} images of some classes, which were all taken: {counts}.")
-    return notes
+        short = {seed: _short(held, real) for seed, held in shown.items()}
+        whole = any(len(short[seed]) == len(held) for seed, held in shown.items())
+        taken.append("all" if whole else real)
+        for seed, names in short.items():
+            counts = ", ".join(f"{name} {count}" for name, count in names.items())
+            if whole and len(names) == len(shown[seed]):
+                notes.append((seed, f"The pool holds fewer than {real} images of every class ({counts}): told as all."))
+            elif names and not whole:
+                rule = f"The pool holds fewer than {real} images of some classes, which were all taken"
+                notes.append((seed, f"{rule}: {counts}."))
+    return in_order(taken), notes
+
+
+def _short(held: Mapping[str, int], real: Budget) -> dict[str, int]:
+    """How many images there are of the classes that a budget takes whole."""
+    return {name: count for name, count in held.items() if real != "all" and count < real}
 
 
 def _notes(notes: Sequence[tuple[int, str]], seeds: Sequence[int]) -> list[str]:

@@ -41,6 +41,7 @@ def held(plan: Plan, device: torch.device, workers: int, executor: str) -> Itera
     if executor == "ray":
         refuse_without_ray()
     prepared = prepare(plan)
+    plan = replace(plan, budgets=prepared.budgets)
     begin(plan, prepared, device)
     progress = start(plan, prepared)
     yield progress.event()
@@ -71,6 +72,7 @@ def held(plan: Plan, device: torch.device, workers: int, executor: str) -> Itera
 def outlook(plan: Plan) -> dict[str, Any]:
     """What `run` would do, for a dry run: nothing is written. Raises what `prepare` raises."""
     prepared = prepare(plan)
+    plan = replace(plan, budgets=prepared.budgets)
     event = start(plan, prepared).event()
     target = prepared.data.get("target")
     judged = (
