@@ -388,6 +388,7 @@ def train(
     model: str | None,
     weights: str | None,
     shrink: int | None,
+    turn: bool | None,
     output: Path,
     steps: int | None,
     starting: Starting,
@@ -399,6 +400,7 @@ def train(
     as JSON. With --init MODEL it starts from another product's model, whose classes are known by their names; --model
     is that one's then.
     """
+    from flawsmith.data.augment import AugmentConfig
     from flawsmith.data.distributed import joined
     from flawsmith.data.painted import painted_records
     from flawsmith.data.read import read
@@ -411,7 +413,9 @@ def train(
     start = starting.start(learning.split)
     if start is not None:
         model = Origin.open(start).check(model)
-    config = TrainConfig(**given(steps=steps, model=model, weights=weights, shrink=shrink, start=start))
+    config = TrainConfig(
+        **given(steps=steps, model=model, weights=weights, shrink=shrink, start=start), augment=AugmentConfig(turn=turn)
+    )
     selection = learning.select(common.seed, read(synthetic).classes if synthetic else ())
     painted = painted_records(synthetic, selection.classes, learning.split) if synthetic else ()
     sources = {"learns from": by_class(selection.defects + selection.good), "painted": by_class(painted)}
@@ -639,6 +643,7 @@ def benchmark(
     model: str | None,
     weights: str | None,
     shrink: int | None,
+    turn: bool | None,
     fit_steps: int | None,
     steps: int | None,
     count: int | None,
@@ -654,6 +659,7 @@ def benchmark(
 
     With --target: does painting the defects of this product on good parts of another find that one's real defects?
     """
+    from flawsmith.data.augment import AugmentConfig
     from flawsmith.gan.trainer import FitConfig
     from flawsmith.segment.benchmark.plan import Plan, default_arms
     from flawsmith.segment.benchmark.run import outlook, run
@@ -661,9 +667,10 @@ def benchmark(
     from flawsmith.segment.train import TrainConfig
     from flawsmith.segment.trial import TrialConfig
 
+    augment = AugmentConfig(turn=turn)
     recipe = given(
         fit=FitConfig(steps=fit_steps) if fit_steps else None,
-        train=TrainConfig(**given(steps=steps, model=model, weights=weights, shrink=shrink)),
+        train=TrainConfig(**given(steps=steps, model=model, weights=weights, shrink=shrink), augment=augment),
         count=count,
     )
     config, drawn = TrialConfig(workers=cores(), **recipe), tuple(range(common.seed, common.seed + seeds))

@@ -41,6 +41,12 @@ choosing = stack(
         help="How many times smaller a network of maps sees the parts.",
         show_default="as their defects are wide",
     ),
+    click.option(
+        "--turn/--no-turn",
+        default=None,
+        help="Turn training patches by any angle, or by 15 degrees at most.",
+        show_default="as good parts lie",
+    ),
 )
 
 

@@ -78,6 +78,8 @@ class TrainConfig:
             raise UsageError("--shrink", f"is one of {', '.join(map(str, SHRINKS))}", self.shrink)
         if self.shrink not in (None, 1) and not gives_maps(self.model):
             raise UsageError("--shrink", "is of networks that give every pixel a logit", f"--model {self.model}")
+        if self.augment.turn is not None and self.model == THRESHOLD:
+            raise UsageError("--turn", "a threshold learns from no patches", f"--model {THRESHOLD}", "leave it out")
         if self.start is not None and self.model == THRESHOLD:
             raise UsageError("--init", "a threshold has no weights to start from", f"--model {THRESHOLD}")
         if self.start is not None and self.weights is not None:

@@ -1,6 +1,7 @@
 """A benchmark does what is asked, once: it goes on where it stopped, one failure spares the rest."""
 
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from flawsmith.cli import main
+from flawsmith.data.augment import AugmentConfig
 from flawsmith.data.console.app import INTERRUPTED
 from flawsmith.data.errors import PartlyDone, UsageError, UserError
 from flawsmith.data.files import read_json, write_json
@@ -255,6 +257,17 @@ def test_arms_budgets_and_seeds_may_join_later(stage: Stage, plan: Plan) -> None
         "flawsmith benchmark parts --real 1,2 --seeds 2 --arms real,real+paste,all-real "
         "--fit-steps 2 --steps 1 -n 4 -o bench"
     )
+
+
+@pytest.mark.parametrize(("turn", "word"), [(True, "--turn"), (False, "--no-turn")])
+def test_how_parts_are_seen_is_asked_for_and_told(stage: Stage, plan: Plan, turn: bool, word: str) -> None:
+    train = replace(plan.config.train, shrink=2, augment=AugmentConfig(turn=turn))
+    list(run(replace(plan, config=replace(plan.config, train=train)), CPU))
+    command = read_json(plan.output / "setting.json")["command"]
+    assert " --shrink 2 " in command and command.endswith(f" {word} -o bench")
+    dry = cli(plan.root, "--shrink", 2, word, "--seeds", 1, "--real", 1, "-o", plan.output, "--dry-run", "--json")
+    train_config = json.loads(dry.stdout)["config"]["train"]
+    assert (train_config["shrink"], train_config["augment"]["turn"]) == (2, turn)
 
 
 def test_a_cell_is_judged_again_when_an_arm_joins_it(stage: Stage, plan: Plan) -> None:

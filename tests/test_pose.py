@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from flawsmith.data.augment import AugmentConfig
+from flawsmith.data.errors import UsageError
 from flawsmith.data.image import write_image
 from flawsmith.data.pose import FEWEST, lie_any_way
 from flawsmith.data.record import DataSet, Label, Record
@@ -77,6 +78,11 @@ def test_turned_patches_are_learned_longer() -> None:
     turned = AugmentConfig(turn=True)
     assert TrainConfig().length == STEPS < TURNED_STEPS == TrainConfig(augment=turned).length
     assert TrainConfig(steps=7, augment=turned).length == 7
+
+
+def test_a_threshold_has_no_patches_to_turn() -> None:
+    with pytest.raises(UsageError, match="--turn: a threshold"):
+        TrainConfig(model="threshold", augment=AugmentConfig(turn=True))
 
 
 def test_training_looks_at_its_good_parts(tmp_path: Path) -> None:

@@ -72,4 +72,6 @@ def command(plan: Plan, setting: Mapping[str, Any]) -> str | None:
         ("-n", mine.count, usual.count),
     ):
         words += [option, str(value)] if value != default else []
+    turn = mine.train.augment.turn
+    words += [] if turn is None else ["--turn" if turn else "--no-turn"]
     return shlex.join([*words, "-o", plan.output.resolve().name])
