@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from explained import network, part, square
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -20,6 +21,9 @@ from flawsmith.data.record import Label, Record
 from flawsmith.data.sample import Sample
 from flawsmith.segment import segmenter as module
 from flawsmith.segment.batches import Pool
+from flawsmith.segment.explain.gradcam import grad_cam
+from flawsmith.segment.explain.tap import layer_of
+from flawsmith.segment.explain.view import GRID, REACH, view
 from flawsmith.segment.look import maps_of
 from flawsmith.segment.model import shrink_of
 from flawsmith.segment.network import make_network
@@ -116,9 +120,9 @@ def _lively(name: str) -> Any:
     """A network whose probabilities differ."""
     torch.manual_seed(0)
     network = make_network(name, 1, len(CLASSES)).eval()
-    for part in network.members.values() if isinstance(network, PairUNet) else (network,):
-        part.head.weight.data *= 30
-        part.head.bias.data += 4
+    for member in network.members.values() if isinstance(network, PairUNet) else (network,):
+        member.head.weight.data *= 30
+        member.head.bias.data += 4
     return network
 
 
@@ -253,3 +257,17 @@ def test_an_export_sees_the_same(tmp_path: Path) -> None:
         image = np.random.default_rng(0).integers(0, 255, (*size, 1)).astype(np.uint8)
         wanted = Original(network, CLASSES, 1, 2).predict(image)
         np.testing.assert_allclose(copy.predict(image), wanted, atol=1e-4)
+
+
+def test_an_explanation_looks_as_far_as_the_network() -> None:
+    model, image = network("small"), part(1600, 200)
+    reduce(model.network, 4)
+    seen = view(model, image, square(797, 93, 9), 1)
+    assert seen.size[0] > 4 * 2 * REACH and seen.window.top % (4 * GRID) == 0
+    whole, found = model.predict(image)[1], model.predict(seen.image)[1]
+    near = seen.window.slices
+    np.testing.assert_allclose(found[seen.mask], whole[near][seen.mask], atol=1e-2)  # bfloat16
+    layer = layer_of(model, None)
+    assert layer is not None
+    cam = grad_cam(model, layer, seen)
+    assert cam is not None and cam.heat.shape == seen.size and cam.heat.max() == pytest.approx(1)
