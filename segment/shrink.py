@@ -18,6 +18,7 @@ from flawsmith.data.sample import Sample, load
 
 SHRINKS = (1, 2, 4, 8)
 WIDEST, THINNEST = 48.0, 3.0  # px as the network sees them: a quarter of a patch; what two halvings leave visible
+SLACK = 0.25  # halvings, of all classes together: for less nothing is made smaller
 LOOKED = 64  # defect images that are looked at
 _EIGHT = np.ones((3, 3), bool)
 
@@ -25,8 +26,8 @@ _EIGHT = np.ones((3, 3), bool)
 def shrink_for(records: Sequence[Record], classes: Sequence[str], patch: int) -> int:
     """The one of SHRINKS with which defects are neither wider nor thinner than a network sees well; 1 without any.
 
-    Each class counts the same, and each of its images by the widest defect in it; the smaller shrink wins a tie. No
-    part becomes smaller than a patch (px): more of it than there is would be its mirror image.
+    Each class counts the same, and each of its images by the widest defect in it; the smallest shrink that is as good
+    but for SLACK is taken. No part becomes smaller than a patch (px): what a patch shows beyond it is its mirror image.
     """
     widths: list[list[float]] = [[] for _ in classes]
     sides: list[int] = []
@@ -37,7 +38,7 @@ def shrink_for(records: Sequence[Record], classes: Sequence[str], patch: int) ->
             own += [width(mask)] if mask.any() else []
     fitting = [shrink for shrink in SHRINKS if shrink == 1 or (sides and np.median(sides) >= patch * shrink)]
     misses = [sum(float(_beyond(np.array(own) / shrink).mean()) for own in widths if own) for shrink in fitting]
-    return min(zip(np.round(misses, 6), fitting, strict=True))[1]
+    return next(shrink for miss, shrink in zip(misses, fitting, strict=True) if miss <= min(misses) + SLACK)
 
 
 def width(mask: NDArray[np.bool_]) -> float:

@@ -61,14 +61,16 @@ def _line(size: int, thick: int) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize(("diameter", "shrink"), [(3, 1), (20, 1), (44, 1), (90, 2), (190, 4), (380, 8), (700, 8)])
+@pytest.mark.parametrize(
+    ("diameter", "shrink"), [(3, 1), (20, 1), (44, 1), (56, 1), (90, 2), (190, 4), (380, 8), (700, 8)]
+)
 def test_a_part_is_seen_as_much_smaller_as_its_defects_are_wide(diameter: int, shrink: int, tmp_path: Path) -> None:
     records = [_record(tmp_path, "a", {"pit": _disc(800, diameter)})]
     assert shrink_for(records, CLASSES, PATCH) == shrink
 
 
 def test_thin_defects_are_not_lost_for_wide_ones(tmp_path: Path) -> None:
-    wide = [_record(tmp_path, f"w{i}", {"pit": _disc(400, 100)}) for i in range(3)]
+    wide = [_record(tmp_path, f"w{i}", {"pit": _disc(400, 130)}) for i in range(3)]
     thin = [_record(tmp_path, f"t{i}", {"scratch": _line(400, 3)}) for i in range(3)]
     assert shrink_for(wide, CLASSES, PATCH) == shrink_for(wide * 5, CLASSES, PATCH) == 4
     assert shrink_for(thin, CLASSES, PATCH) == 1
@@ -195,7 +197,7 @@ TINY = TrainConfig(steps=2, batch=4, patch=PATCH, model="small", widths=(8, 8))
 @pytest.fixture
 def wide(tmp_path: Path) -> _Selected:
     good = _record(tmp_path, "good", {"pit": np.zeros((160, 160), bool)})
-    defects = [_record(tmp_path, f"{i}", {"pit": _disc(160, 100)}) for i in range(2)]
+    defects = [_record(tmp_path, f"{i}", {"pit": _disc(160, 130)}) for i in range(2)]
     return _Selected(defects, [dataclasses.replace(good, labels=())])
 
 
