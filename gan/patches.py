@@ -111,8 +111,10 @@ class BlankPatches:
         share = group.share(count)
         planes = torch.zeros(share.size, patch, patch, 2 * bank.channels)
         masks = torch.zeros(share.size, patch, patch, dtype=torch.uint8)  # empty: no part had room
-        for row, index in enumerate(range(count)[share.rows]):
-            found = blank_patch(bank, good, present[index % len(present)], patch, rng(seed, "blank patch", index))
+        parts = CleanParts(good, bank.channels)
+        mine = list(enumerate(range(count)[share.rows]))
+        for row, index in sorted(mine, key=lambda one: parts.choose(rng(seed, "blank patch", one[1]))):
+            found = blank_patch(bank, parts, present[index % len(present)], patch, rng(seed, "blank patch", index))
             if found is not None:
                 planes[row], masks[row] = map(torch.from_numpy, found)
         for index, (both, mask) in enumerate(zip(share.whole(planes), share.whole(masks).bool(), strict=True)):
@@ -138,16 +140,34 @@ class BlankPatches:
         return Blank(clean, torch.stack(masks), defects, draft)
 
 
+class CleanParts:
+    """Good parts to draw from; the one that was read last is kept: those of a camera's full size take long to read."""
+
+    def __init__(self, good: Sequence[Record], channels: int) -> None:
+        self.good, self.channels = good, channels
+        self._last: tuple[int, Array] | None = None
+
+    def choose(self, random: np.random.Generator) -> int:
+        """The index of one."""
+        return int(random.integers(len(self.good)))
+
+    def image(self, index: int) -> Array:
+        """Its pixels (H, W, C) float32 in [0, 1], to be read only."""
+        if self._last is None or self._last[0] != index:
+            pixels = to_float(read_image(self.good[index].image), self.channels).transpose(1, 2, 0)
+            self._last = index, pixels
+        return self._last[1]
+
+
 def blank_patch(
-    bank: Bank, good: Sequence[Record], defect: int, patch: int, random: np.random.Generator, tries: int = 8
+    bank: Bank, parts: CleanParts, defect: int, patch: int, random: np.random.Generator, tries: int = 8
 ) -> tuple[Array, NDArray[np.bool_]] | None:
     """A place where a defect of this class could sit; None if no part has room.
 
     The patch clean, and with a real defect in the new shape (P, P, 2C); the mask (P, P).
     """
     for _ in range(tries):
-        record = good[int(random.integers(len(good)))]
-        clean = to_float(read_image(record.image), bank.channels).transpose(1, 2, 0)
+        clean = parts.image(parts.choose(random))
         shape = draw_shape(sample_shape(bank, defect, random), bank)
         place = sample_place(clean, shape, bank, None, random)
         if place is None:
@@ -157,7 +177,10 @@ def blank_patch(
         draft, _ = transplant(job, bank, random)
         rows, columns = np.nonzero(mask)
         at = int(random.integers(len(rows)))
-        return window(np.dstack([clean, draft]), mask, int(rows[at]), int(columns[at]), patch)
+        (one, cut), (other, _) = (
+            window(whole, mask, int(rows[at]), int(columns[at]), patch) for whole in (clean, draft)
+        )
+        return np.dstack([one, other]), cut
     return None
 
 
@@ -173,7 +196,8 @@ def window(clean: Array, mask: NDArray[np.bool_], row: int, column: int, patch: 
     """The patch about (row, column), moved to lie within the image; a smaller image is continued by reflection."""
     height, width = mask.shape
     pad = ((0, max(patch - height, 0)), (0, max(patch - width, 0)))
-    clean, mask = np.pad(clean, (*pad, (0, 0)), mode="symmetric"), np.pad(mask, pad, mode="symmetric")
+    if max(pad)[1]:
+        clean, mask = np.pad(clean, (*pad, (0, 0)), mode="symmetric"), np.pad(mask, pad, mode="symmetric")
     top = int(np.clip(row - patch // 2, 0, clean.shape[0] - patch))
     left = int(np.clip(column - patch // 2, 0, clean.shape[1] - patch))
     return clean[top : top + patch, left : left + patch], mask[top : top + patch, left : left + patch]
