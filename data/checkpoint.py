@@ -60,23 +60,22 @@ def load(path: Path, keys: Collection[str] = ()) -> tuple[dict[str, Tensor], dic
 
 def identity(path: Path) -> str:
     """SHA-256 of the content, as written beside it; `load` is what checks that it is true. Raises UserError."""
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return str(_about(file.metadata()).get("sha256"))
-    except Exception as error:  # as in `load`
-        raise UserError(path, "the checkpoint cannot be read", error, _AGAIN) from error
+    return str(_written(path).get("sha256"))
 
 
 def config_of(path: Path) -> dict[str, Any]:
-    """The config alone, as it is written; `load` is what checks that it is true. Raises UserError."""
+    """The config alone, as it is written, without its tensors; `load` checks that it is true. Raises UserError."""
+    config: dict[str, Any] = json.loads(_written(path).get("config", "{}"))
+    return config
+
+
+def _written(path: Path) -> dict[str, str]:
+    """What is written beside the tensors, which are not read."""
     from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            config: dict[str, Any] = json.loads(_about(file.metadata())["config"])
-            return config
+            return _about(file.metadata())
     except Exception as error:  # as in `load`
         raise UserError(path, "the checkpoint cannot be read", error, _AGAIN) from error
 

@@ -292,6 +292,19 @@ def test_what_is_not_known_of_a_run_is_left_out() -> None:
     assert not {"command", "device"} & set(found) and found["time"] == "2 h 05 min"
 
 
+def test_how_much_smaller_parts_are_seen_is_told() -> None:
+    results = make_results()
+    assert "parts are seen" not in facts(Outcome(results))
+    for one in results["trials"]:
+        one["shrink"] = 4
+    assert facts(Outcome(results))["parts are seen"] == "4 times smaller"
+    first, *rest = results["trials"]
+    for one in rest:
+        one["shrink"] = None  # gone, or no network of maps
+    told = f"4 times smaller by {first['arm']} of {first['real']}, seed {first['seed']}"
+    assert facts(Outcome(results))["parts are seen"] == told
+
+
 @pytest.mark.parametrize(
     ("values", "worst", "result"),
     [

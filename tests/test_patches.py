@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from flawsmith.data.image import read_image
 from flawsmith.data.select import Selection
+from flawsmith.gan import patches
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.patches import BlankPatches, RealPatches, View, window
 
@@ -40,6 +42,26 @@ def test_blank_patches_are_clean_and_hold_a_shape_of_the_class(bank: Bank, selec
     blank = blanks.batch(3, torch.tensor([0, 1, 1]))
     assert blank.clean.shape == (3, 1, 64, 64) and blank.mask.sum((1, 2, 3)).min() > 10
     assert blank.defect.tolist() == [0, 1, 1]
+
+
+def test_good_parts_are_read_one_after_the_other(
+    bank: Bank, selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a camera's full size take long to read; which one a place is on depends on seed and number alone."""
+    read: list[object] = []
+
+    def reading(path: object) -> np.ndarray:
+        read.append(path)
+        return read_image(path)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(patches, "read_image", reading)
+    few = BlankPatches(bank, selection.good, 64, 8, 0)
+    read.clear()
+    many = BlankPatches(bank, selection.good, 64, 40, 0)
+    assert len(read) <= 2 * len(selection.good) < 40, "forty places: each part once, and a few for second tries"
+    for defect, places in few.of_class.items():
+        for (both, mask), (same, mask_too) in zip(places, many.of_class[defect], strict=False):
+            assert np.array_equal(both, same) and np.array_equal(mask, mask_too)
 
 
 def test_a_class_that_fits_on_no_good_part_is_painted_where_it_was(bank: Bank, selection: Selection) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.transform import downscale_local_mean
 
-from flawsmith.data.errors import UsageError
+from flawsmith.cli import main
+from flawsmith.data.checkpoint import config_of
+from flawsmith.data.checkpoint import load as load_checkpoint
+from flawsmith.data.errors import UsageError, UserError
 from flawsmith.data.image import write_image, write_mask
 from flawsmith.data.record import Label, Record
 from flawsmith.data.sample import Sample
@@ -230,6 +234,22 @@ def test_only_networks_of_maps_see_smaller_parts(model: str, wide: Any) -> None:
     assert shrunk_as_defects_are(config, wide, ()) == 1
     with pytest.raises(UsageError, match="--shrink"):
         dataclasses.replace(config, shrink=2)
+
+
+def test_the_option_offers_what_there_is() -> None:
+    (option,) = (one for one in main.commands["train"].params if one.name == "shrink")
+    assert isinstance(option.type, click.Choice) and [int(one) for one in option.type.choices] == list(SHRINKS)
+
+
+def test_a_file_is_asked_without_its_tensors(tmp_path: Path) -> None:
+    network = _lively("fast")
+    reduce(network, 8)
+    Segmenter.of(network, CLASSES, 1, CPU).save(tmp_path / MODEL, {"seed": 3})
+    assert config_of(tmp_path / MODEL) == load_checkpoint(tmp_path / MODEL)[1]
+    assert config_of(tmp_path / MODEL)["shrink"] == 8
+    (tmp_path / MODEL).write_bytes(b"nothing")
+    with pytest.raises(UserError, match="cannot be read"):
+        config_of(tmp_path / MODEL)
 
 
 def test_other_numbers_are_refused() -> None:

@@ -113,16 +113,13 @@ def facts(outcome: Outcome) -> dict[str, str]:
 
 def _seen(outcome: Outcome) -> str:
     """How much smaller than they are the networks see the parts, and which do; nothing where none does."""
-    seen = {
-        one.get("shrink") or 1: list[str]() for one in sorted(outcome.trials, key=lambda one: one.get("shrink") or 1)
-    }
-    if max(seen, default=1) == 1:
-        return ""
+    seen: dict[int, list[str]] = {}
     for one in outcome.trials:
-        seen[one.get("shrink") or 1].append(f"{one['arm']} of {one['real']}, seed {one['seed']}")
-    if len(seen) == 1:
-        return f"{max(seen)} times smaller"
-    return "; ".join(f"{shrink} times smaller by {', '.join(which)}" for shrink, which in seen.items())
+        seen.setdefault(one.get("shrink") or 1, []).append(f"{one['arm']} of {one['real']}, seed {one['seed']}")
+    smaller = sorted(shrink for shrink in seen if shrink > 1)
+    if len(seen) == 1 and smaller:
+        return f"{smaller[0]} times smaller"
+    return "; ".join(f"{shrink} times smaller by {', '.join(seen[shrink])}" for shrink in smaller)
 
 
 def _pairs(folder: Path, outcome: Outcome) -> list[gallery.Pair]:
