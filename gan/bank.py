@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from flawsmith.gan.orientation import turn_freely
 from flawsmith.gan.standout import standout
 from flawsmith.gan.visible import shown
 
+HALF = 0.5  # of a defect beside what looks like the part: it lies beside it
+BESIDE = 0.2  # of all defects do: then it is no part, but tracks on a board, or print on a label
+
 
 @dataclass(frozen=True, eq=False)
 class Bank:
@@ -36,6 +39,8 @@ class Bank:
     channels: int
     depth: int
     loose: bool = False  # the parts lie any way round under the camera
+    whole: bool = False  # all of an image is part, since real defects lie beside what looks like one
+    structured: bool = False  # new defects go where it looks as around the real ones: see structure.py
 
     @cached_property
     def members(self) -> tuple[tuple[int, ...], ...]:
@@ -123,8 +128,8 @@ class Bank:
                 tensors[f"{i}.{name}"] = torch.from_numpy(np.rint(pixels * np.float64(self.depth))).to(kind)
             tensors[f"{i}.mask"] = torch.from_numpy(one.mask.astype(np.uint8))
             rows.append({name: getattr(one, name) for name in _FIELDS})
-        config = {"classes": self.classes, "channels": self.channels, "depth": self.depth, "loose": self.loose}
-        checkpoint.save(path, tensors, {**config, "instances": rows})
+        names = ("classes", "channels", "depth", *_OPTIONAL)
+        checkpoint.save(path, tensors, {**{name: getattr(self, name) for name in names}, "instances": rows})
 
     @classmethod
     def load(cls, path: Path) -> Bank:
@@ -158,11 +163,11 @@ class Bank:
                     **{**row, **{key: tuple(row[key]) for key in ("touches", "context")}},
                 )
             )
-        return cls(
-            tuple(found), tuple(config["classes"]), config["channels"], config["depth"], bool(config.get("loose"))
-        )
+        known = {name: bool(config.get(name)) for name in _OPTIONAL}
+        return cls(tuple(found), tuple(config["classes"]), config["channels"], config["depth"], **known)
 
 
+_OPTIONAL = ("loose", "whole", "structured")  # that files of earlier versions lack
 _FIELDS = ("defect", "touches", "top", "left", "height", "width", "source", "group", "context")
 
 
@@ -170,30 +175,43 @@ def build(selection: Selection, seed: int) -> Bank:
     """Reads, heals and cuts out the defects of a selection. Raises UserError where a class has no pixels at all."""
     depth, channels = _kind(selection.defects)
     donors = Donors(selection.good, channels, seed)
-    instances = tuple(
+    found = [
         one
         for i, record in enumerate(selection.defects)
         for one in _instances(record, selection.classes, donors, channels, depth, rng(seed, "heal", i))
-    )
+    ]
+    whole = sum(one.beside > HALF for one in found) > BESIDE * len(found)
+    instances = tuple(one.whole if whole else one.part for one in found)
     for number, name in enumerate(selection.classes):
         if not any(one.defect == number for one in instances):
             rule = f"class {name} has a defect of at least 4 px"
             raise UserError(selection.dataset.root, rule, "none", "check its masks, or leave it out with --classes")
-    return Bank(instances, selection.classes, channels, depth, lie_any_way(selection.good))
+    return Bank(instances, selection.classes, channels, depth, lie_any_way(selection.good), whole)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A defect with what looks like the part taken for it, and with all of the image; how much lies beside the one."""
+
+    part: Instance
+    whole: Instance
+    beside: float
 
 
 def _instances(
     record: Record, classes: Sequence[str], donors: Donors, channels: int, depth: int, random: np.random.Generator
-) -> Iterator[Instance]:
+) -> Iterator[_Found]:
     """The defects of one image; defects of other classes are healed too."""
     names = (*classes, *(name for name in record.defects if name not in classes))
     sample = load(record, names)
     image = as_pixels(sample.image, channels)
     healed = heal(image, np.logical_or.reduce(sample.masks), donors.for_image(image), random)
     healed = (np.rint(healed * np.float64(depth)) / depth).astype(np.float32)
-    whole = Healed(image, healed, record.name, record.group)
-    for number in range(len(classes)):
-        yield from whole.instances(sample.masks[number], number)
+    part = Healed(image, healed, record.name, record.group)
+    whole = replace(part, whole=True)
+    for number, mask in enumerate(sample.masks[: len(classes)]):
+        for one, other in zip(part.instances(mask, number), whole.instances(mask, number), strict=True):
+            yield _Found(one, other, part.beside(one))
 
 
 def _kind(records: Sequence[Record]) -> tuple[int, int]:

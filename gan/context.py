@@ -11,7 +11,7 @@ from scipy.linalg import solve_triangular
 
 from flawsmith.data.geometry.box import Box
 from flawsmith.gan.foreground import SIDE as REDUCED
-from flawsmith.gan.foreground import Edges, Foreground, foreground_of
+from flawsmith.gan.foreground import Edges, Foreground, all_of, foreground_of
 from flawsmith.gan.region import Mask, brightness, reduced
 
 Features = NDArray[np.float64]  # (n, 6)
@@ -114,16 +114,18 @@ class Survey:
         )
 
 
-def survey(pixels: NDArray[Any], roi: Mask | None = None) -> Survey:
+def survey(pixels: NDArray[Any], roi: Mask | None = None, whole: bool = False) -> Survey:
     """Looks at a clean part (H, W, C), uint8, uint16 or float32 in [0, 1]; `roi` (H, W) limits where defects may lie.
 
-    Colours count alike, the alpha channel does not. The pixels are read in bands and not kept.
+    `whole`: all of the image is part, as where real defects lie beside what looks like one. Colours count alike, the
+    alpha channel does not. The pixels are read in bands and not kept.
     """
     height, width = pixels.shape[:2]
     step = max(1, min(height, width) // SIDE)
     blocks = _looks(pixels, step)
     times = max(1, min(round(max(height, width) / REDUCED / step), *blocks.shape[1:]))
-    ground = foreground_of(reduced(blocks[0], times), times * step, (height, width))
+    size = height, width
+    ground = all_of(size) if whole else foreground_of(reduced(blocks[0], times), times * step, size)
     on = None if ground.whole else _part(ground, step, blocks.shape[1:])
     allowed = on if roi is None else _allowed(ground, roi, step, blocks.shape[1:])
     coarser = max(1, min(blocks.shape[1:]) // SUMMED)

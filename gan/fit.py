@@ -20,6 +20,7 @@ from flawsmith.gan.latents import Latents, measure
 from flawsmith.gan.losslog import LossLog
 from flawsmith.gan.patches import BlankPatches, RealPatches
 from flawsmith.gan.samples import write_samples
+from flawsmith.gan.structure import has_structure
 from flawsmith.gan.trainer import Diverged, FitConfig, Trainer
 from flawsmith.gan.transfer import Origin, save_discriminator
 
@@ -77,7 +78,9 @@ def prepare(selection: Selection, plan: dict[str, Any], output: Path, seed: int,
     open_run(output, plan)
     write_sources(output, (*selection.defects, *selection.good), read_sources(origin.folder) if origin else None)
     if not (output / "bank.safetensors").exists():
-        build(selection, seed).save(output / "bank.safetensors")
+        bank = build(selection, seed)
+        structured = has_structure(bank, selection.good, seed)
+        replace(bank, structured=structured).save(output / "bank.safetensors")
 
 
 def run(

@@ -100,8 +100,13 @@ def foreground_of(small: NDArray[np.float32], step: int, size: tuple[int, int]) 
     background = _level(small)
     background = _at_border(background) if background is not None else _at_border(_rim(small))
     if not background.any() or background.mean() > 0.9:
-        return Foreground(np.ones((1, 1), bool), max(size), size)
+        return all_of(size)
     return Foreground(opened(~background), step, size)
+
+
+def all_of(size: tuple[int, int]) -> Foreground:
+    """An image of `size` (H, W) that shows nothing but the part."""
+    return Foreground(np.ones((1, 1), bool), max(size), size)
 
 
 def _steady(depth: NDArray[np.int64], length: int) -> NDArray[np.int64]:

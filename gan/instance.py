@@ -105,6 +105,7 @@ class Healed:
     healed: Pixels
     source: str
     group: str
+    whole: bool = False  # all of it is part, whatever looks like background
 
     def instances(self, mask: Mask, defect: int) -> tuple[Instance, ...]:
         """The defects of one class, whose mask is (H, W): fragments near each other are one, specks are left out."""
@@ -114,7 +115,12 @@ class Healed:
     @cached_property
     def survey(self) -> Survey:
         """What the healed part looks like."""
-        return survey(self.healed)
+        return survey(self.healed, whole=self.whole)
+
+    def beside(self, one: Instance) -> float:
+        """The share of a defect of its own that does not lie on what looks like the part."""
+        on = self.survey.allowed_in(one.top, one.left, *one.mask.shape)
+        return 1 - float((on & one.mask).sum()) / one.area
 
     def _instance(self, mask: Mask, defect: int) -> Instance:
         height, width = mask.shape

@@ -166,10 +166,10 @@ def blank_patch(
 
     The patch clean, and with a real defect in the new shape (P, P, 2C); the mask (P, P).
     """
-    for _ in range(tries):
+    for attempt in range(tries):
         clean = parts.image(parts.choose(random))
         shape = draw_shape(sample_shape(bank, defect, random), bank)
-        place = sample_place(clean, shape, bank, None, random)
+        place = sample_place(clean, shape, bank, None, random, strict=2 * attempt < tries)
         if place is None:
             continue
         mask = place.mask(clean.shape)

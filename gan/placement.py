@@ -1,6 +1,7 @@
 """Where a new defect goes: wholly on the part, at its border if real ones are, in surroundings like theirs."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -8,12 +9,14 @@ from numpy.typing import NDArray
 
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.context import LEAST, Likeness, Survey, survey
+from flawsmith.gan.match import MANY, Matches, Surroundings, search
 from flawsmith.gan.region import Mask, Pixels
 from flawsmith.gan.shapes import Shape, crop, draw_shape, flip
 
 OFFERS = 96  # places looked at in a round
 ROUNDS = 3
 CLOSER = 24  # of those that are looked at pixel by pixel, the likeliest first
+ALIKE = 4.0  # times less than in the middle of all places: so much must a place differ from the real defect's
 GAP = 3  # px that a defect away from the border stays away from it
 OVER_EDGE = 0.15  # share of a touching defect that may lie beyond the part's (curved) edge
 OPPOSITE = ((0, 2), (3, 1))  # top and bottom, left and right, among Sides
@@ -47,34 +50,83 @@ class Place:
         return mask
 
 
-def sample_place(clean: Pixels, shape: Shape, bank: Bank, roi: Mask | None, rng: np.random.Generator) -> Place | None:
+def sample_place(
+    clean: Pixels, shape: Shape, bank: Bank, roi: Mask | None, rng: np.random.Generator, strict: bool = True
+) -> Place | None:
     """A place for `shape` on a clean part (H, W, C); `roi` (H, W) bool or None. None where it fits nowhere."""
-    return place_on(survey(clean, roi), shape, bank, rng)
+    return place_on(survey(clean, roi, bank.whole), shape, bank, rng, pixels=clean, strict=strict)
 
 
-def place_on(part: Survey, shape: Shape, bank: Bank, rng: np.random.Generator, anywhere: bool = False) -> Place | None:
+def place_on(
+    part: Survey,
+    shape: Shape,
+    bank: Bank,
+    rng: np.random.Generator,
+    anywhere: bool = False,
+    pixels: NDArray[Any] | None = None,
+    strict: bool = True,
+) -> Place | None:
     """As `sample_place`, on a part that was surveyed before: several defects, or several tries, on one image.
 
-    `anywhere`: on the part and off its border as real ones are, but in whatever surroundings.
+    `anywhere`: on the part and off its border as real ones are, but in whatever surroundings. Where parts have
+    structure and `pixels` (H, W, C) are given, the place must look as it did around the real defect: `strict`, or None
+    is the answer, else as far as there is such a place.
     """
+    if bank.structured and pixels is not None and not anywhere:
+        return _alike(part, shape, bank, rng, pixels, strict)
     fitted = _fit(shape, part.size, bank)
     if fitted is None or part.room is None:
         return None
-    most_outside = OVER_EDGE if any(shape.touches) else 0.0
     for turn in range(ROUNDS):
-        offers = _Offers.draw(fitted, part, rng)
-        # Half of what is needed, since the sums are coarse: the exact test follows.
-        possible = np.flatnonzero(part.share_allowed(offers.boxes) >= 0.5 * fitted.mask.mean())
+        offers = _Offers.of(fitted, part, rng.random((OFFERS, 4)))
+        possible = offers.possible(fitted, part)
         # Those with the shortest waiting times are drawn without replacement, each as likely as its weight says.
         waits = rng.exponential(size=possible.size)
         if not anywhere and possible.size:
             weights = _likeness_of(shape, bank).weights(part.features(offers.boxes[possible]))
             waits /= weights + 1e-9  # none at zero: unlikely places remain the last resort
-        for k in possible[np.argsort(waits)[:CLOSER]].tolist():
-            place = offers.place(k, part.size, (turn + 1) * OFFERS)
-            if _outside(place, part) <= most_outside:
-                return place
+        place = offers.first(possible[np.argsort(waits)[:CLOSER]], part, (turn + 1) * OFFERS)
+        if place is not None:
+            return place
     return None
+
+
+def _alike(
+    part: Survey, shape: Shape, bank: Bank, rng: np.random.Generator, pixels: NDArray[Any], strict: bool
+) -> Place | None:
+    """One of the places that look most as it did around the real defect."""
+    found = matches(part, shape, bank, rng, pixels)
+    if found is None or (strict and found[1].gain < ALIKE):
+        return None
+    fitted, match = found
+    offers = _Offers.of(fitted, part, match.random)
+    possible = offers.possible(fitted, part)
+    if not possible.size:
+        return None
+    weights = np.exp(1 - match.misfit[possible])
+    weights *= _likeness_of(shape, bank).weights(part.features(offers.boxes[possible]))
+    waits = rng.exponential(size=possible.size) / (weights + 1e-9)
+    return offers.first(possible[np.argsort(waits)], part, MANY)
+
+
+def matches(
+    part: Survey, shape: Shape, bank: Bank, rng: np.random.Generator, pixels: NDArray[Any]
+) -> tuple[Shape, Matches] | None:
+    """The shape as it fits on a part (H, W, C), and where it does; None where it fits nowhere."""
+    fitted = _fit(shape, part.size, bank)
+    if fitted is None or part.room is None:
+        return None
+    around: dict[int, Surroundings] = {}
+
+    def misfit(random: NDArray[np.float64]) -> NDArray[np.float64]:
+        offers = _Offers.of(fitted, part, random)
+        apart = np.empty(len(random))
+        for key, one in offers.shapes.items():
+            around.setdefault(key, Surroundings.of(one, bank))
+            apart[offers.which == key] = around[key].misfit(pixels, offers.boxes[offers.which == key, :2])
+        return apart
+
+    return fitted, search(misfit, part.size, rng)
 
 
 def _likeness_of(shape: Shape, bank: Bank) -> Likeness:
@@ -113,16 +165,27 @@ class _Offers:
     boxes: Whole  # (n, 4)
 
     @classmethod
-    def draw(cls, shape: Shape, part: Survey, rng: np.random.Generator) -> "_Offers":
-        """Anywhere along an axis whose borders the shape does not touch, else at one of them."""
+    def of(cls, shape: Shape, part: Survey, random: NDArray[np.float64]) -> "_Offers":
+        """What random numbers (n, 4) mean: at a border that the shape touches, else anywhere along that axis."""
         top, right, bottom, left = shape.touches
-        random = rng.random((OFFERS, 4))
         which = 2 * ((top != bottom) & (random[:, 2] < 0.5)) + ((left != right) & (random[:, 3] < 0.5))
         shapes = {key: flip(shape, key > 1, key % 2 == 1) if key else shape for key in set(which.tolist())}
-        boxes = np.empty((OFFERS, 4), np.int64)
+        boxes = np.empty((len(random), 4), np.int64)
         for key, one in shapes.items():
             boxes[which == key] = _boxes(one, part, random[which == key])
         return cls(shapes, which, boxes)
+
+    def possible(self, shape: Shape, part: Survey) -> NDArray[np.intp]:
+        """Which of them may lie on the part, as far as coarse sums tell: half of what is needed. `first` is exact."""
+        return np.flatnonzero(part.share_allowed(self.boxes) >= 0.5 * shape.mask.mean())
+
+    def first(self, order: NDArray[np.intp], part: Survey, tries: int) -> Place | None:
+        """The first of some that lies on the part."""
+        for k in order.tolist():
+            place = self.place(k, part.size, tries)
+            if _outside(place, part) <= (OVER_EDGE if any(place.shape.touches) else 0.0):
+                return place
+        return None
 
     def place(self, k: int, size: tuple[int, int], tries: int) -> Place:
         """Offer `k`: what of the shape lies on an image of `size`."""

@@ -96,7 +96,7 @@ def begin(bank: Bank, record: Record, defect: int, control: Control, seed: int, 
     wanted = control.sample_count(bank, defect, rng(seed, "count", *stream))
     pixels = read_image(record.image)
     shapes = draw_shapes(bank, defect, wanted, control, seed, stream)
-    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels)), shapes)
+    return Scene(stream, record, defect, wanted, pixels, survey(pixels, region(record, pixels), bank.whole), shapes)
 
 
 def draw_shapes(bank: Bank, defect: int, wanted: int, control: Control, seed: int, stream: Stream) -> tuple[Shape, ...]:
@@ -123,7 +123,8 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     key = (*scene.stream, len(scene.labels), scene.attempt)
     random = rng(seed, "defect", *key)
     shape = next_shape(scene, bank, config, random)
-    place = place_on(scene.survey, shape, bank, random, control.anywhere)
+    strict = 2 * scene.attempt < config.tries
+    place = place_on(scene.survey, shape, bank, random, control.anywhere, scene.pixels, strict)
     if place is None:
         scene.reasons["no place for the shape"] += 1
         return None

@@ -47,7 +47,7 @@ def sample_shape(bank: Bank, defect: int, rng: np.random.Generator) -> ShapePara
         scale=scale,
         stretch=float(np.exp(rng.uniform(-0.15, 0.15))),
         turn=float(rng.uniform(-turned, turned)),
-        shear=float(rng.uniform(-0.12, 0.12)),
+        shear=float(rng.uniform(-0.12, 0.12)) * (turned > 0),
         bend=float(min(rng.uniform(0.01, 0.05) * longest, 6.0)),
         seed=int(rng.integers(2**31)),
         flip_rows=bool(flips[0]) and not aligned[0],
@@ -113,8 +113,11 @@ def source_coordinates(params: ShapeParams, bank: Bank, stir: np.random.Generato
 def _most_turned(bank: Bank, one: Instance) -> float:
     """How far a new defect may be turned from how `one` lies, in radians both ways.
 
-    At the border it would meet another border. A quarter turn and both mirrors make all directions.
+    At the border it would meet another border, and where parts have structure its edges would meet none. A quarter turn
+    and both mirrors make all directions.
     """
+    if bank.structured and not bank.free[one.defect]:
+        return 0.0
     if any(one.touches) or any(bank.aligned[one.defect]):
         return 0.12
     if bank.free[one.defect]:

@@ -112,7 +112,7 @@ def scene_for(
     record = Record(instance.source, Path(instance.source), instance.group)
     pixels = to_uint(instance.healed.transpose(2, 0, 1), np.dtype(np.uint8 if bank.depth == 255 else np.uint16))
     shapes = draw_shapes(bank, defect, 1, config.control, seed, (number,))
-    return Scene((number,), record, defect, 1, pixels, survey(pixels, None), shapes)
+    return Scene((number,), record, defect, 1, pixels, survey(pixels, whole=bank.whole), shapes)
 
 
 def real_tile(bank: Bank, defect: int, number: int) -> Pixels | None:

@@ -45,22 +45,26 @@ def both(bank: Bank, index: int, good: Sequence[Record], seed: int) -> tuple[Job
     one, random = bank.instances[index], rng(seed, "clean place", index)
     for pick in random.permutation(len(good))[:TRIES]:
         part = to_float(read_image(good[int(pick)].image), bank.channels).transpose(1, 2, 0)
-        window = like_place(one, part)
+        window = like_place(one, part, bank.whole)
         if window is not None:
             return _job(one, index, one.healed, seed), _job(one, index, window, seed)
     return None
 
 
-def like_place(one: Instance, part: Pixels) -> Pixels | None:
-    """The window (h, w, C) of a good part (H, W, C) where the defect's window lies on its own; None off the part."""
+def like_place(one: Instance, part: Pixels, whole: bool = False) -> Pixels | None:
+    """The window (h, w, C) of a good part (H, W, C) where the defect's window lies on its own; None off the part.
+
+    `whole`: all of the image is part.
+    """
     height, width = one.mask.shape
     rows, columns = part.shape[0] - height, part.shape[1] - width
     if rows < 0 or columns < 0:
         return None
     top = round(one.top * rows / max(one.height - height, 1))
     left = round(one.left * columns / max(one.width - width, 1))
-    on = foreground(part).window(top, left, height, width)
-    return part[top : top + height, left : left + width] if on[one.mask].mean() > 0.85 else None
+    if not whole and foreground(part).window(top, left, height, width)[one.mask].mean() <= 0.85:
+        return None
+    return part[top : top + height, left : left + width]
 
 
 def _job(one: Instance, index: int, clean: Pixels, seed: int) -> Job:

@@ -72,7 +72,8 @@ def _sham(good: Sequence[Record], bank: Bank, defect: int, random: np.random.Gen
 
 def _drawn(clean: Pixels, bank: Bank, defect: int, random: np.random.Generator) -> Mask | None:
     """A shape of the class where such defects occur on the part (H, W, C); None where it has no room."""
-    place = place_on(survey(clean), draw_shape(sample_shape(bank, defect, random), bank), bank, random)
+    part = survey(clean, whole=bank.whole)
+    place = place_on(part, draw_shape(sample_shape(bank, defect, random), bank), bank, random)
     return None if place is None else place.mask(clean.shape)
 
 
