@@ -169,7 +169,7 @@ def blank_patch(
     for attempt in range(tries):
         clean = parts.image(parts.choose(random))
         shape = draw_shape(sample_shape(bank, defect, random), bank)
-        place = sample_place(clean, shape, bank, None, random, strict=2 * attempt < tries)
+        place = sample_place(clean, shape, bank, None, random, strict=attempt + 1 < tries)
         if place is None:
             continue
         mask = place.mask(clean.shape)

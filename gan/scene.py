@@ -123,8 +123,8 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     key = (*scene.stream, len(scene.labels), scene.attempt)
     random = rng(seed, "defect", *key)
     shape = next_shape(scene, bank, config, random)
-    strict = 2 * scene.attempt < config.tries
-    place = place_on(scene.survey, shape, bank, random, control.anywhere, scene.pixels, strict)
+    last = any(scene.stream[1:]) and 2 * scene.attempt >= config.tries  # resort: rather an odd place than an image less
+    place = place_on(scene.survey, shape, bank, random, control.anywhere, scene.pixels, not last)
     if place is None:
         scene.reasons["no place for the shape"] += 1
         return None
