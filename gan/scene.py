@@ -34,6 +34,8 @@ CONTEXT = 16
 DARKEST = 1e-3  # of the brightness by which colours are divided
 GRAIN = 32  # px: window sides are multiples of this, so that windows of one size are common
 
+NO_PLACE = "no place for the shape"
+
 Stream = tuple[int, ...]  # what, with the seed, all randomness of an image comes from: its index, how often made anew
 
 
@@ -123,10 +125,11 @@ def propose(scene: Scene, bank: Bank, config: SceneConfig, seed: int) -> Proposa
     key = (*scene.stream, len(scene.labels), scene.attempt)
     random = rng(seed, "defect", *key)
     shape = next_shape(scene, bank, config, random)
-    last = any(scene.stream[1:]) and 2 * scene.attempt >= config.tries  # resort: rather an odd place than an image less
-    place = place_on(scene.survey, shape, bank, random, control.anywhere, scene.pixels, not last)
+    last = any(scene.stream[1:]) and 2 * scene.attempt >= config.tries
+    nowhere = last and scene.reasons.total() == scene.reasons[NO_PLACE]  # rather an odd place than an image less
+    place = place_on(scene.survey, shape, bank, random, control.anywhere, scene.pixels, not nowhere)
     if place is None:
-        scene.reasons["no place for the shape"] += 1
+        scene.reasons[NO_PLACE] += 1
         return None
     if too_near(Patch(place.top, place.left, place.shape.mask), scene.labels, control.distance):
         scene.reasons["too near another defect"] += 1

@@ -12,6 +12,7 @@ from flawsmith.data.record import Record
 from flawsmith.gan.bank import Bank
 from flawsmith.gan.context import survey
 from flawsmith.gan.instance import Healed
+from flawsmith.gan.integrity.copies import unforced
 from flawsmith.gan.match import LIGHT, Surroundings, search
 from flawsmith.gan.placement import Place, matches, place_on
 from flawsmith.gan.shapes import draw_shape, sample_shape
@@ -186,3 +187,16 @@ def test_a_file_keeps_it(tmp_path: Path) -> None:
     for bank in (OPEN, replace(OPEN, structured=False)):
         bank.save(tmp_path / "bank.safetensors")
         assert Bank.load(tmp_path / "bank.safetensors").structured == bank.structured
+
+
+def test_what_was_there_before_makes_no_copy() -> None:
+    random = np.random.default_rng(0)
+    before = board(0)[..., 0]
+    mask = np.zeros(SIZE, bool)
+    mask[96:112, 80:110] = True
+    own, other = random.normal(0, 0.02, (2, *SIZE)).astype(np.float32)
+    changes = [unforced(noise - 0.9 * before, before, mask)[mask] for noise in (own, own, other)]
+    assert np.corrcoef(changes[0], changes[1])[0, 1] > 0.999  # a copy is one still
+    assert abs(np.corrcoef(changes[0], changes[2])[0, 1]) < 0.2
+    assert np.corrcoef((own - 0.9 * before)[mask], (other - 0.9 * before)[mask])[0, 1] > 0.9  # as it would seem
+    assert np.isfinite(unforced(own, np.full(SIZE, 0.5, np.float32), mask)).all()

@@ -97,6 +97,16 @@ def _framed(detail: Field, half: NDArray[np.int64]) -> Field:
     return wide[cut[0] : wide.shape[0] - cut[0], cut[1] : wide.shape[1] - cut[1]]
 
 
+def unforced(pixels: Field, clean: Field, mask: Mask) -> Field:
+    """`pixels` (h, w) less what the part before (h, w) explains of them inside `mask`, by linear regression.
+
+    Two tracks that are cut through change alike, whoever cut them: what was a track is none.
+    """
+    before = clean - clean[mask].mean()
+    slope = (before * pixels)[mask].sum() / max(np.square(before[mask]).sum(), 1e-9)
+    return np.asarray(pixels - slope * before, np.float32)
+
+
 class Gallery:
     """The training defects as portraits: of their look and of what they change, at one area and at one scale."""
 
@@ -109,6 +119,8 @@ class Gallery:
     def sit(self, clean: Pixels, after: Pixels, mask: Mask, defect: int) -> Sitter:
         """The portraits of a defect of a class in a window (h, w, C)."""
         kinds = brightness(after), brightness(after - clean)
+        if self.bank.structured:
+            kinds = unforced(kinds[0], brightness(clean), mask), unforced(kinds[1], brightness(clean), mask)
         scale = min(self.scales[defect], LARGEST * (AREA / mask.sum()) ** 0.5)
         scaled, as_large = (tuple(portrait(kind, mask, by) for kind in kinds) for by in (None, scale))
         return Sitter(int(mask.sum()), scaled, as_large)
