@@ -15,6 +15,7 @@ from flawsmith.gan.instance import Healed
 from flawsmith.gan.integrity.copies import unforced
 from flawsmith.gan.match import LIGHT, Surroundings, search
 from flawsmith.gan.placement import Place, matches, place_on
+from flawsmith.gan.scene import Scene, SceneConfig, propose
 from flawsmith.gan.shapes import draw_shape, sample_shape
 from flawsmith.gan.structure import has_structure
 
@@ -200,3 +201,28 @@ def test_what_was_there_before_makes_no_copy() -> None:
     assert abs(np.corrcoef(changes[0], changes[2])[0, 1]) < 0.2
     assert np.corrcoef((own - 0.9 * before)[mask], (other - 0.9 * before)[mask])[0, 1] > 0.9  # as it would seem
     assert np.isfinite(unforced(own, np.full(SIZE, 0.5, np.float32), mask)).all()
+
+
+def scene_on(pixels: np.ndarray, stream: tuple[int, ...]) -> Scene:
+    shapes = (draw_shape(sample_shape(OPEN, 0, np.random.default_rng(0)), OPEN),)
+    return Scene(stream, Record("x.png", Path("x.png"), "x"), 0, 1, pixels, survey(pixels, whole=True), shapes)
+
+
+def tries(scene: Scene) -> list[bool]:
+    """Whether each of the tries finds a place."""
+    found = []
+    for scene.attempt in range(SceneConfig().tries):
+        found.append(propose(scene, OPEN, SceneConfig(), 0) is not None)
+    return found
+
+
+def test_an_odd_place_is_the_last_resort_of_a_second_part() -> None:
+    bare = np.rint(plain(1) * 255).astype(np.uint8)
+    assert tries(scene_on(bare, (0,))) == [False] * 12
+    assert tries(scene_on(bare, (0, 1))) == [False] * 6 + [True] * 6
+
+
+def test_what_failed_for_another_reason_gets_no_odd_place() -> None:
+    scene = scene_on(np.rint(plain(1) * 255).astype(np.uint8), (0, 1))
+    scene.reasons["near-copy of a training defect"] += 1
+    assert tries(scene) == [False] * 12
