@@ -24,6 +24,8 @@ from flawsmith.gan.structure import has_structure
 from flawsmith.gan.trainer import Diverged, FitConfig, Trainer
 from flawsmith.gan.transfer import Origin, save_discriminator
 
+WHOLE = "real defects lie beside what looks like the part: all of the image is part"
+STRUCTURED = "the parts have structure: defects go where it looks as around the real ones"
 RETURNS = 4  # times that a diverged run goes back to its last good state before it stops
 
 
@@ -64,8 +66,10 @@ def fitted(
     trainer.game.appearance.standardise(*measure(bank, config.patch))
     if origin is not None:
         trainer.begin(origin, bank)
-        if not there[2]:  # nothing is taken up
-            yield {"step": 0, "steps": trainer.steps, "note": origin.note(bank)}
+    if not there[2]:  # nothing is taken up
+        notes = [origin.note(bank)] if origin is not None else []
+        notes += [note for told, note in ((bank.whole, WHOLE), (bank.structured, STRUCTURED)) if told]
+        yield from ({"step": 0, "steps": trainer.steps, "note": note} for note in notes)
     yield from run(trainer, bank, selection, config, output)
     group.lead(lambda: finish(trainer, bank, output))
 

@@ -37,6 +37,18 @@ def test_a_killed_run_continues_to_the_same_weights_and_log(selection: Selection
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_structure_is_told_once(selection: Selection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flawsmith.gan.fit.has_structure", lambda *_: True)
+    run = tmp_path / "run"
+    stopped = fit(selection, CONFIG, run, 0, CPU)
+    assert "have structure" in next(stopped)["note"]
+    for _ in range(3):
+        assert "note" not in next(stopped)
+    stopped.close()
+    assert Run.open(run).bank.structured and not Run.open(run).bank.whole
+    assert all("note" not in item for item in fit(selection, CONFIG, run, 0, CPU))
+
+
 def test_no_steps_leave_the_bank_alone(selection: Selection, tmp_path: Path) -> None:
     assert list(fit(selection, FitConfig(steps=0), tmp_path / "run", 0, CPU)) == []
     assert Run.open(tmp_path / "run").painter("paste", CPU).name == "paste"
